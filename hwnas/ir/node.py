@@ -1,0 +1,63 @@
+"""Nodes, and the frozen multigraph that cells and op graphs are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import networkx as nx
+
+from hwnas.errors import GenotypeError
+from hwnas.shapes import Params, Value
+
+
+@dataclass(frozen=True)
+class Node:
+    """An op applied to named inputs, in order; the same input may appear twice (``add(a, a)``)."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    params: Params = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        frozen: dict[str, Value] = {key: self.params[key] for key in sorted(self.params)}
+        object.__setattr__(self, "params", MappingProxyType(frozen))
+        object.__setattr__(self, "inputs", tuple(self.inputs))
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.op, self.inputs, tuple(self.params.items())))
+
+
+def freeze_graph(sources: Mapping[str, Mapping[str, object]], nodes: Iterable[Node], where: str) -> nx.MultiDiGraph:
+    """A frozen multigraph of ``sources`` (name → attributes) and ``nodes``; edges carry ``slot``.
+
+    Raises GenotypeError naming the node for a repeated name, a missing input or a cycle.
+    """
+    graph = nx.MultiDiGraph()
+    for name, attributes in sources.items():
+        graph.add_node(name, **attributes)
+    listed = list(nodes)
+    for node in listed:
+        if node.name in graph:
+            raise GenotypeError(f"{where}: two nodes are called {node.name!r}", "give every node its own name")
+        graph.add_node(node.name, op=node.op, params=node.params)
+    for node in listed:
+        for slot, source in enumerate(node.inputs):
+            if source not in graph:
+                raise GenotypeError(
+                    f"{where}: node {node.name!r} takes its input {slot} from {source!r}, which does not exist",
+                    f"its inputs can be: {', '.join(sorted(graph)[:12])}",
+                )
+            graph.add_edge(source, node.name, slot=slot)
+    if not nx.is_directed_acyclic_graph(graph):
+        cycle = " → ".join(edge[0] for edge in nx.find_cycle(graph))
+        raise GenotypeError(f"{where}: the nodes {cycle} form a cycle", "a cell must be acyclic")
+    return nx.freeze(graph)
+
+
+def inputs_of(graph: nx.MultiDiGraph, name: str) -> tuple[str, ...]:
+    """The ordered inputs of a node, read from the slots of its edges."""
+    edges = sorted(graph.in_edges(name, data="slot"), key=lambda edge: edge[2])
+    return tuple(source for source, _, _ in edges)

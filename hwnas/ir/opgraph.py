@@ -1,0 +1,99 @@
+"""The op graph: a genotype expanded for one input size and class count. What is priced, drawn and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+
+from hwnas.errors import GenotypeError
+from hwnas.ir.node import Node, freeze_graph, inputs_of
+from hwnas.ops.spec import OPS
+from hwnas.shapes import Params, Shape, format_shape
+
+
+@dataclass(frozen=True, eq=False)
+class OpGraph:
+    """A frozen DAG with one input and one output; every node carries ``op``, ``params`` (complete) and ``shape``.
+
+    A node's name is its origin: where in the skeleton and the cells it comes from (``"stage2/block1"``). Weights,
+    prices and pictures are keyed by it. The input is the node :attr:`input`, which has a shape and no op.
+    """
+
+    graph: nx.MultiDiGraph
+    input: str
+    output: str
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Execution order: topological, in order of construction where that leaves a choice; without the input."""
+        index = {name: i for i, name in enumerate(self.graph)}
+        order = nx.lexicographical_topological_sort(self.graph, key=index.__getitem__)
+        return tuple(name for name in order if name != self.input)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes in execution order, each with its ordered inputs and complete parameters."""
+        return tuple(self.node(name) for name in self.order)
+
+    def node(self, name: str) -> Node:
+        data = self.graph.nodes[name]
+        return Node(name, data["op"], inputs_of(self.graph, name), data["params"])
+
+    def shape(self, name: str) -> Shape:
+        """Output shape (C, H, W) of a node, or of the input."""
+        shape: Shape = self.graph.nodes[name]["shape"]
+        return shape
+
+    def input_shapes(self, name: str) -> tuple[Shape, ...]:
+        """Shapes of a node's inputs, in order."""
+        return tuple(self.shape(source) for source in inputs_of(self.graph, name))
+
+
+class GraphBuilder:
+    """Builds an :class:`OpGraph` node by node; skeletons use it. Shapes are inferred, parameters completed."""
+
+    def __init__(self, input_shape: Shape, *, input_name: str = "image") -> None:
+        self._input = input_name
+        self._shapes: dict[str, Shape] = {input_name: input_shape}
+        self._nodes: list[Node] = []
+
+    @property
+    def input(self) -> str:
+        return self._input
+
+    def shape(self, name: str) -> Shape:
+        return self._shapes[name]
+
+    def add(self, name: str, op: str, inputs: Sequence[str], params: Params | None = None) -> str:
+        """Add a node and return its name; an op that does not fit its inputs is a GenotypeError naming the node."""
+        for slot, source in enumerate(inputs):
+            if source not in self._shapes:
+                raise GenotypeError(f"node {name!r} takes its input {slot} from {source!r}, which does not exist")
+        shapes = [self._shapes[source] for source in inputs]
+        try:
+            spec = OPS.get(op)
+            if len(inputs) != spec.arity and not (spec.arity is None and inputs):
+                wanted = "one or more inputs" if spec.arity is None else f"{spec.arity} input(s)"
+                raise GenotypeError(f"op {op} takes {wanted}, not {len(inputs)}")
+            complete = spec.complete(params or {})
+            shape = spec.infer_shape(shapes, complete)
+        except ValueError as error:
+            hint = getattr(error, "hint", "")
+            fed = ", ".join(map(format_shape, shapes))
+            message = getattr(error, "message", str(error))
+            raise GenotypeError(f"node {name!r} ({op} on {fed}): {message}", hint) from error
+        if min(shape) < 1:
+            raise GenotypeError(f"node {name!r} ({op}) would have the empty shape {format_shape(shape)}")
+        self._shapes[name] = shape
+        self._nodes.append(Node(name, op, tuple(inputs), complete))
+        return name
+
+    def finish(self, output: str) -> OpGraph:
+        """The frozen graph. Nodes that do not reach the output stay: passes remove them."""
+        sources: Mapping[str, Mapping[str, object]] = {self._input: {"shape": self._shapes[self._input]}}
+        graph = freeze_graph(sources, self._nodes, "op graph").copy()
+        for node in self._nodes:
+            graph.nodes[node.name]["shape"] = self._shapes[node.name]
+        return OpGraph(nx.freeze(graph), self._input, output)
