@@ -58,7 +58,9 @@ def read_json(path: Path, what: str) -> Any:
     except OSError as error:
         raise HwnasError(f"cannot read the {what} {path}: {error.strerror or error}", "check the path") from error
     except ValueError as error:
-        raise HwnasError(f"the {what} {path} is not valid JSON ({error})", "it is damaged or truncated: make it again") from error
+        raise HwnasError(
+            f"the {what} {path} is not valid JSON ({error})", "it is damaged or truncated: make it again"
+        ) from error
 
 
 def sha256_of(path: Path) -> str:
