@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Union
+from typing import TypeAlias
 
 from hwnas.errors import HwnasError
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of one image's feature map; the batch belongs to the timing setting."""
 
-Value = Union[bool, int, float, str, tuple["Value", ...]]
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...]"
 """A parameter's value. JSON lists become tuples when read."""
 
 Params = Mapping[str, Value]
