@@ -1,0 +1,46 @@
+"""Timing contracts: which fields forbid a comparison, and the way to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from hwnas.errors import TableError
+from hwnas.latency.contract import TimingContract, compare
+
+CONTRACT = TimingContract("Some CPU", 2, "onnxruntime", "1.31.1", "fp32", 1, (360, 480))
+
+
+def test_json_round_trip():
+    assert TimingContract.from_dict(json.loads(json.dumps(CONTRACT.to_dict()))) == CONTRACT
+
+
+def test_records_do_not_forbid_a_comparison():
+    compare(CONTRACT, replace(CONTRACT, date="2026-01-01", runs=7, clock="wall", reference_drift=0.1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threads": 2},
+        {"engine_version": "1.30"},
+        {"size_hw": (720, 960)},
+        {"device": "Other CPU"},
+        {"precision": "int8"},
+        {"inside": ()},
+    ],
+)
+def test_comparison_is_refused_naming_the_field(change):
+    (name,) = change
+    assert CONTRACT.differences(replace(CONTRACT, **change)) == [name]
+    with pytest.raises(TableError, match=name):
+        compare(CONTRACT, replace(CONTRACT, **change))
+
+
+def test_error_on_an_unknown_or_missing_field():
+    with pytest.raises(TableError, match="colour"):
+        TimingContract.from_dict({**CONTRACT.to_dict(), "colour": 1})
+    with pytest.raises(TableError, match="device"):
+        TimingContract.from_dict({"cores": 2})
