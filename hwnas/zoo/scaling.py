@@ -1,0 +1,28 @@
+"""Hand-designed networks at other widths: a pure transformation of plain genotypes."""
+
+from __future__ import annotations
+
+from hwnas.errors import GenotypeError
+from hwnas.ir.cell import Cell
+from hwnas.ir.genotype import Genotype
+from hwnas.ir.node import Node
+
+
+def scale_widths(genotype: Genotype, factor: float, *, multiple: int = 4) -> Genotype:
+    """``genotype`` (of skeleton ``plain``) with every ``channels`` multiplied by ``factor``, rounded to ``multiple``."""
+    if genotype.skeleton != "plain":
+        raise GenotypeError(
+            f"{genotype.name}: only genotypes of the skeleton plain can be scaled, not {genotype.skeleton}"
+        )
+    if factor <= 0:
+        raise GenotypeError(f"{genotype.name}: the width factor must be positive, not {factor}")
+    cell = genotype.cells["network"]
+    nodes = []
+    for node in cell.nodes:
+        params = dict(node.params)
+        channels = params.get("channels")
+        if isinstance(channels, int):
+            params["channels"] = max(multiple, round(channels * factor / multiple) * multiple)
+        nodes.append(Node(node.name, node.op, node.inputs, params))
+    scaled = Cell.of(cell.inputs, nodes, cell.output)
+    return Genotype(f"{genotype.name}-x{factor:g}", "plain", {"network": scaled}, genotype.params)
