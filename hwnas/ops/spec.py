@@ -22,20 +22,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModuleCall:
-    """How an op's PyTorch module is made: a class of ``hwnas.ops.modules`` and its keyword arguments.
+    """How an op's PyTorch module is made: a class and its keyword arguments.
 
     The compiler calls it; the source writer prints it. So the module that is trained and the module that is written out
-    as code are the same.
+    as code are the same. The class lives in ``source``, a file that imports only torch. Ours is in a subpackage, which
+    the registry's scan of ``hwnas.ops`` does not open: knowing the ops must not import torch.
     """
 
     class_name: str
     kwargs: Mapping[str, Value]
+    source: str = "hwnas.ops.nn.modules"
+
+    def load(self) -> type[nn.Module]:
+        """The module's class (imports torch)."""
+        found: type[nn.Module] = getattr(importlib.import_module(self.source), self.class_name)
+        return found
 
     def build(self) -> nn.Module:
         """Instantiate the module (imports torch)."""
-        modules: Any = importlib.import_module("hwnas.ops.modules")
-        module: nn.Module = getattr(modules, self.class_name)(**self.kwargs)
+        make: Any = self.load()
+        module: nn.Module = make(**self.kwargs)
         return module
+
+
+Rule = Callable[[Value], str]
+"""Looks at a parameter's value and says what it must be, as in ``"must be 1 or 2"``; ``""`` where it is fine."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +67,59 @@ class OpSpec:
     weights: Callable[[Sequence[Shape], Params], int] = field(default=lambda shapes, params: 0)
     commutative: bool = False
     per_channel: bool = False
-    """Channel i of the output depends on channel i of the inputs only (resize, pooling, identity, add)."""
+    """Channel i of the output depends on channel i of the inputs only (resize, pooling, identity, add, depthwise convolution)."""
+    fan_in: tuple[str, ...] = ()
+    """Parameters of the module whose dim 1 are exactly the op's input channels, and which are all that the input
+    channels index (``("conv.weight",)``): behind a concat of varying width, slicing these is enough. Some may be absent
+    (a block's projection); for a grouped convolution the statement does not hold."""
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    """What each parameter must be."""
 
     def complete(self, params: Params) -> dict[str, Value]:
         """``params`` with defaults filled in, sorted; unknown, missing or ill-typed ones are a GenotypeError."""
-        unknown = sorted(set(params) - set(self.defaults))
-        if unknown:
-            known = ", ".join(self.defaults) or "none"
-            raise GenotypeError(f"op {self.name} has no parameter {unknown[0]!r}", f"its parameters are: {known}")
+        self.check(params)
         full: dict[str, Value] = {}
         for name in sorted(self.defaults):
             value = params.get(name, self.defaults[name])
             if value is None:
                 raise GenotypeError(f"op {self.name} needs parameter {name!r}")
+            complaint = self.rules[name](value) if name in self.rules else ""
+            if complaint:
+                raise GenotypeError(f"parameter {name!r} of op {self.name} {complaint}, not {value!r}")
             full[name] = value
         return full
+
+    def check(self, params: Params) -> None:
+        """Raise GenotypeError unless the given parameters, perhaps not all, are known and of the right type.
+
+        The type is the default's. Required parameters are sizes or counts: whole numbers of at least 1, as are all others
+        whose default is at least 1.
+        """
+        unknown = sorted(set(params) - set(self.defaults))
+        if unknown:
+            known = ", ".join(self.defaults) or "none"
+            raise GenotypeError(f"op {self.name} has no parameter {unknown[0]!r}", f"its parameters are: {known}")
+        for name, value in params.items():
+            wanted = _wanted(value, self.defaults[name])
+            if wanted:
+                raise GenotypeError(f"op {self.name} needs {wanted} as {name!r}, not {value!r}")
+
+
+def _wanted(value: Value, default: Value | None) -> str:
+    """What ``value`` should have been, or "" if it has the type of ``default`` (``None``: a whole number from 1)."""
+    if isinstance(default, tuple):
+        first = default[0] if default else None
+        wrong = not isinstance(value, tuple) or any(_wanted(item, first) for item in value if default)
+        return "a list like " + str(list(default)) if wrong else ""
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(default, str):
+        return "" if isinstance(value, str) else "a text"
+    if isinstance(default, float):
+        return "" if isinstance(value, (int, float)) and not isinstance(value, bool) else "a number"
+    least = 1 if default is None else min(1, default)
+    good = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return "" if good else f"a whole number of at least {least}"
 
 
 OPS: Registry[OpSpec] = Registry("op", "hwnas.ops")
