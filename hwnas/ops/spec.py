@@ -67,11 +67,11 @@ class OpSpec:
     weights: Callable[[Sequence[Shape], Params], int] = field(default=lambda shapes, params: 0)
     commutative: bool = False
     per_channel: bool = False
-    """Channel i of the output depends on channel i of the inputs only (resize, pooling, identity, add, depthwise convolution)."""
+    """Channel i of the output depends on channel i of the inputs only (resize, pooling, identity, add, dw_conv)."""
     fan_in: tuple[str, ...] = ()
-    """Parameters of the module whose dim 1 are exactly the op's input channels, and which are all that the input
-    channels index (``("conv.weight",)``): behind a concat of varying width, slicing these is enough. Some may be absent
-    (a block's projection); for a grouped convolution the statement does not hold."""
+    """Parameters of the module whose dim 1 are exactly the op's input channels, where no other parameter is indexed by
+    them (``("conv.weight",)``): behind a concat of varying width, slicing these is enough. Some may be absent (a block's
+    shortcut). It does not hold for a convolution with groups."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
     """What each parameter must be."""
 
@@ -92,8 +92,8 @@ class OpSpec:
     def check(self, params: Params) -> None:
         """Raise GenotypeError unless the given parameters, perhaps not all, are known and of the right type.
 
-        The type is the default's. Required parameters are sizes or counts: whole numbers of at least 1, as are all others
-        whose default is at least 1.
+        The type is the default's. Required parameters are sizes or counts: whole numbers of at least 1, as are all
+        others whose default is at least 1.
         """
         unknown = sorted(set(params) - set(self.defaults))
         if unknown:

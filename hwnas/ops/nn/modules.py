@@ -1,0 +1,255 @@
+"""The PyTorch modules of the ops. Imports only torch: the source of the classes is copied into generated files.
+
+Inputs are float tensors of shape (N, C, H, W) and positional: ``module(x)``, ``module(a, b)``. Every convolution and
+pooling pads by ``dilation * (kernel - 1) // 2`` on all sides. No parameter's shape depends on the size of the images:
+weights trained at one size load at any other.
+"""
+
+# mypy: disable-error-code="no-any-return"
+# (torch declares that calling a module returns Any; casts would only clutter the generated files)
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def make_activation(name: str) -> nn.Module:
+    """The activation called ``name``; it works in place, since it always follows a BatchNorm."""
+    if name == "none":
+        return nn.Identity()
+    if name == "sigmoid":
+        return nn.Sigmoid()
+    if name == "gelu":
+        return nn.GELU()
+    classes = {
+        "relu": nn.ReLU,
+        "relu6": nn.ReLU6,
+        "hswish": nn.Hardswish,
+        "hsigmoid": nn.Hardsigmoid,
+        "silu": nn.SiLU,
+        "leaky_relu": nn.LeakyReLU,
+    }
+    return classes[name](inplace=True)
+
+
+class ConvBNAct(nn.Module):
+    """Convolution without bias, BatchNorm, activation."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        kernel: int,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        padding = dilation * (kernel - 1) // 2
+        self.conv = nn.Conv2d(in_channels, channels, kernel, stride, padding, dilation, groups, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
+        self.act = make_activation(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.bn(self.conv(x)))
+
+
+class DSConv(nn.Module):
+    """Depthwise separable convolution: depthwise and pointwise, each with BatchNorm and ReLU (MobileNet, Fast-SCNN)."""
+
+    def __init__(self, in_channels: int, channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.dw = ConvBNAct(in_channels, in_channels, kernel, stride, dilation, groups=in_channels)
+        self.pw = ConvBNAct(in_channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pw(self.dw(x))
+
+
+class DilConv(nn.Module):
+    """ReLU, dilated depthwise and pointwise convolution, BatchNorm: DARTS's ``dil_conv``."""
+
+    def __init__(self, in_channels: int, channels: int, kernel: int, stride: int = 1, dilation: int = 2) -> None:
+        super().__init__()
+        padding = dilation * (kernel - 1) // 2
+        self.dw = nn.Conv2d(in_channels, in_channels, kernel, stride, padding, dilation, groups=in_channels, bias=False)
+        self.pw = nn.Conv2d(in_channels, channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.pw(self.dw(F.relu(x))))
+
+
+class SepConv(nn.Module):
+    """Two times ReLU, depthwise, pointwise, BatchNorm: DARTS's ``sep_conv``. The first half strides."""
+
+    def __init__(self, in_channels: int, channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = DilConv(in_channels, in_channels, kernel, stride, dilation=1)
+        self.second = DilConv(in_channels, channels, kernel, dilation=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+class MBConv(nn.Module):
+    """Inverted residual (MobileNetV2): 1x1 expansion, depthwise, linear 1x1 projection; skip where shapes allow."""
+
+    def __init__(
+        self, in_channels: int, channels: int, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        hidden = in_channels * expansion
+        self.expand = ConvBNAct(in_channels, hidden, 1) if expansion > 1 else nn.Identity()
+        self.dw = ConvBNAct(hidden, hidden, kernel, stride, dilation, groups=hidden)
+        self.project = ConvBNAct(hidden, channels, 1, activation="none")
+        self.residual = stride == 1 and in_channels == channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.project(self.dw(self.expand(x)))
+        return x + out if self.residual else out
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut (ResNet); the shortcut is a 1x1 convolution where the shape changes."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = ConvBNAct(in_channels, channels, 3, stride, dilation)
+        self.second = ConvBNAct(channels, channels, 3, 1, dilation, activation="none")
+        changes = stride != 1 or in_channels != channels
+        self.shortcut = ConvBNAct(in_channels, channels, 1, stride, activation="none") if changes else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.second(self.first(x)) + self.shortcut(x))
+
+
+class MaxPool(nn.Module):
+    """Maximum over a window."""
+
+    def __init__(self, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, self.kernel, self.stride, (self.kernel - 1) // 2)
+
+
+class AvgPool(nn.Module):
+    """Mean over a window; padding does not count, as in DARTS."""
+
+    def __init__(self, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, self.kernel, self.stride, (self.kernel - 1) // 2, count_include_pad=False)
+
+
+class Identity(nn.Module):
+    """Gives back its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Zero(nn.Module):
+    """Zeros of the input's shape, strided: the absence of an edge."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+
+
+class Resize(nn.Module):
+    """Resize to a fixed size in pixels; bilinear with ``align_corners=False``, or nearest."""
+
+    def __init__(self, height: int, width: int, mode: str = "bilinear") -> None:
+        super().__init__()
+        self.size, self.mode = (height, width), mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        corners = False if self.mode == "bilinear" else None
+        return F.interpolate(x, size=self.size, mode=self.mode, align_corners=corners)
+
+
+class Add(nn.Module):
+    """Sum of any number of inputs."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        for other in others:
+            first = first + other
+        return first
+
+
+class Mul(nn.Module):
+    """Product of any number of inputs."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        for other in others:
+            first = first * other
+        return first
+
+
+class Concat(nn.Module):
+    """Inputs behind each other along the channels."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return torch.cat(inputs, dim=1)
+
+
+class LRASPP(nn.Module):
+    """Lite R-ASPP (MobileNetV3): a 1x1 convolution times a gate made of the image's mean.
+
+    The mean is a reduction rather than an adaptive pooling: it exports at every size.
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.value = ConvBNAct(in_channels, channels, 1)
+        self.gate = nn.Conv2d(in_channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.value(x) * torch.sigmoid(self.gate(x.mean(dim=(2, 3), keepdim=True)))
+
+
+class PyramidPool(nn.Module):
+    """Pyramid pooling (PSPNet, as in Fast-SCNN): means over grids of ``bins``, 1x1 convolutions, resize, concat, 1x1.
+
+    A grid of b cells along s pixels has stride s // b and the kernel that reaches both ends, s - (b - 1) * stride:
+    where b divides s that is adaptive pooling, elsewhere cells overlap more. A fixed kernel exports at every size.
+    """
+
+    def __init__(self, in_channels: int, channels: int, bins: tuple[int, ...]) -> None:
+        super().__init__()
+        self.bins = bins
+        branch = max(1, in_channels // len(bins))
+        self.branches = nn.ModuleList([ConvBNAct(in_channels, branch, 1) for _ in bins])
+        self.project = ConvBNAct(in_channels + branch * len(bins), channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2], x.shape[3]
+        maps = [x]
+        for cells, branch in zip(self.bins, self.branches, strict=True):
+            stride = (height // cells, width // cells)
+            kernel = (height - (cells - 1) * stride[0], width - (cells - 1) * stride[1])
+            pooled = branch(F.avg_pool2d(x, kernel, stride))
+            maps.append(F.interpolate(pooled, size=(height, width), mode="bilinear", align_corners=False))
+        return self.project(torch.cat(maps, dim=1))
+
+
+class SegHead(nn.Module):
+    """1x1 convolution with bias: one logit for each class."""
+
+    def __init__(self, in_channels: int, classes: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)

@@ -1,0 +1,32 @@
+"""3x3 maximum and average pooling, padded like a convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwnas.ops.params import STRIDE, convolved, integer
+from hwnas.ops.spec import OPS, ModuleCall, OpSpec
+from hwnas.shapes import Params, Shape
+
+
+def _pool(name: str, class_name: str) -> OpSpec:
+    def infer_shape(shapes: Sequence[Shape], params: Params) -> Shape:
+        return convolved(shapes[0], shapes[0][0], 3, integer(params, "stride"))
+
+    def module(shapes: Sequence[Shape], params: Params) -> ModuleCall:
+        return ModuleCall(class_name, {"kernel": 3, **params})
+
+    return OpSpec(
+        name=name,
+        family="pooling",
+        arity=1,
+        defaults={"stride": 1},
+        rules={"stride": STRIDE},
+        infer_shape=infer_shape,
+        module=module,
+        per_channel=True,
+    )
+
+
+OPS.register("max_pool_3x3", _pool("max_pool_3x3", "MaxPool"))
+OPS.register("avg_pool_3x3", _pool("avg_pool_3x3", "AvgPool"))
