@@ -73,7 +73,7 @@ class OpSpec:
     them (``("conv.weight",)``): behind a concat of varying width, slicing these is enough. Some may be absent (a block's
     shortcut). It does not hold for a convolution with groups."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
-    """What each parameter must be."""
+    """What each parameter must be; one without a rule must have the type of its default (see :meth:`check`)."""
 
     def complete(self, params: Params) -> dict[str, Value]:
         """``params`` with defaults filled in, sorted; unknown, missing or ill-typed ones are a GenotypeError."""
@@ -83,16 +83,13 @@ class OpSpec:
             value = params.get(name, self.defaults[name])
             if value is None:
                 raise GenotypeError(f"op {self.name} needs parameter {name!r}")
-            complaint = self.rules[name](value) if name in self.rules else ""
-            if complaint:
-                raise GenotypeError(f"parameter {name!r} of op {self.name} {complaint}, not {value!r}")
             full[name] = value
         return full
 
     def check(self, params: Params) -> None:
-        """Raise GenotypeError unless the given parameters, perhaps not all, are known and of the right type.
+        """Raise GenotypeError unless the given parameters, perhaps not all, are known and obey their rules.
 
-        The type is the default's. Required parameters are sizes or counts: whole numbers of at least 1, as are all
+        Without a rule, the type is the default's; required parameters are whole numbers of at least 1, as are all
         others whose default is at least 1.
         """
         unknown = sorted(set(params) - set(self.defaults))
@@ -100,26 +97,27 @@ class OpSpec:
             known = ", ".join(self.defaults) or "none"
             raise GenotypeError(f"op {self.name} has no parameter {unknown[0]!r}", f"its parameters are: {known}")
         for name, value in params.items():
-            wanted = _wanted(value, self.defaults[name])
-            if wanted:
-                raise GenotypeError(f"op {self.name} needs {wanted} as {name!r}, not {value!r}")
+            rule = self.rules.get(name)
+            complaint = rule(value) if rule else _complaint(value, self.defaults[name])
+            if complaint:
+                raise GenotypeError(f"parameter {name!r} of op {self.name} {complaint}, not {value!r}")
 
 
-def _wanted(value: Value, default: Value | None) -> str:
-    """What ``value`` should have been, or "" if it has the type of ``default`` (``None``: a whole number from 1)."""
+def _complaint(value: Value, default: Value | None) -> str:
+    """The rule of a parameter without one: ``value`` has the type of ``default`` (``None``: a whole number from 1)."""
     if isinstance(default, tuple):
         first = default[0] if default else None
-        wrong = not isinstance(value, tuple) or any(_wanted(item, first) for item in value if default)
-        return "a list like " + str(list(default)) if wrong else ""
+        wrong = not isinstance(value, tuple) or any(_complaint(item, first) for item in value if default)
+        return f"must be a list like {list(default)}" if wrong else ""
     if isinstance(default, bool):
-        return "" if isinstance(value, bool) else "true or false"
+        return "" if isinstance(value, bool) else "must be true or false"
     if isinstance(default, str):
-        return "" if isinstance(value, str) else "a text"
+        return "" if isinstance(value, str) else "must be a text"
     if isinstance(default, float):
-        return "" if isinstance(value, (int, float)) and not isinstance(value, bool) else "a number"
+        return "" if isinstance(value, (int, float)) and not isinstance(value, bool) else "must be a number"
     least = 1 if default is None else min(1, default)
     good = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    return "" if good else f"a whole number of at least {least}"
+    return "" if good else f"must be a whole number of at least {least}"
 
 
 OPS: Registry[OpSpec] = Registry("op", "hwnas.ops")
