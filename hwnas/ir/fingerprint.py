@@ -1,0 +1,57 @@
+"""Fingerprints: the same for two graphs exactly if they are the same architecture, whatever their nodes are called.
+
+What counts: ops, their parameters, shapes (in op graphs), the order of an op's inputs unless the op is commutative, which
+node is which input and which is the output, and whether a value is shared or computed twice (two nodes have weights of
+their own). Nodes that do not reach the output count too: run ``hwnas.ir.passes.simplify`` first to ignore them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+
+import networkx as nx
+
+from hwnas.ir.canonical import certificate
+from hwnas.ir.cell import Cell
+from hwnas.ir.genotype import Genotype
+from hwnas.ir.opgraph import OpGraph
+from hwnas.ops.spec import OPS
+from hwnas.shapes import Params, Value
+
+
+def fingerprint(what: Cell | OpGraph | Genotype) -> str:
+    """32 hex digits. Names of nodes, of cell inputs and of the genotype do not enter; roles of cells do."""
+    if isinstance(what, Genotype):
+        cells = {role: fingerprint(cell) for role, cell in what.cells.items()}
+        facts = json.dumps(["genotype", what.skeleton, _plain(what.params), cells], sort_keys=True)
+        return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
+    inputs = what.inputs if isinstance(what, Cell) else (what.input,)
+    return _of_graph(what.graph, inputs, what.output)
+
+
+def _of_graph(graph: nx.MultiDiGraph, inputs: tuple[str, ...], output: str) -> str:
+    index = {name: i for i, name in enumerate(graph)}
+    labels: list[str] = []
+    commutative: list[bool] = []
+    for name, data in graph.nodes(data=True):
+        op = data.get("op")
+        role = (f"input{inputs.index(name)}" if op is None else "") + ("!" if name == output else "")
+        labels.append(json.dumps([op, role, _plain(data.get("params", {})), data.get("shape")]))
+        commutative.append(op in OPS and OPS.get(op).commutative)
+    slots: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for source, target, slot in graph.edges(data="slot"):
+        slots[index[source], index[target]].append(0 if commutative[index[target]] else slot)
+    return certificate(labels, {ends: repr(sorted(used)) for ends, used in slots.items()})
+
+
+def _plain(params: Params) -> dict[str, object]:
+    return {name: _number(value) for name, value in sorted(params.items())}
+
+
+def _number(value: Value) -> object:
+    """``value`` with 1.0 written as 1, so that equal parameters give equal fingerprints."""
+    if isinstance(value, tuple):
+        return [_number(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
