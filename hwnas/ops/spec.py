@@ -70,8 +70,8 @@ class OpSpec:
     """Channel i of the output depends on channel i of the inputs only (resize, pooling, identity, add, dw_conv)."""
     fan_in: tuple[str, ...] = ()
     """Parameters of the module whose dim 1 are exactly the op's input channels, where no other parameter is indexed by
-    them (``("conv.weight",)``): behind a concat of varying width, slicing these is enough. Some may be absent (a block's
-    shortcut). It does not hold for a convolution with groups."""
+    them (``("conv.weight",)``): behind a concat of varying width, slicing these is enough. Some may be absent (the
+    shortcut of a block). It does not hold for a convolution with groups."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
     """What each parameter must be; one without a rule must have the type of its default (see :meth:`check`)."""
 
