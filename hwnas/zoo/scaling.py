@@ -9,7 +9,7 @@ from hwnas.ir.node import Node
 
 
 def scale_widths(genotype: Genotype, factor: float, *, multiple: int = 4) -> Genotype:
-    """``genotype`` (of skeleton ``plain``) with every ``channels`` multiplied by ``factor``, rounded to ``multiple``."""
+    """A ``plain`` genotype with every ``channels`` multiplied by ``factor`` and rounded to ``multiple``."""
     if genotype.skeleton != "plain":
         raise GenotypeError(
             f"{genotype.name}: only genotypes of the skeleton plain can be scaled, not {genotype.skeleton}"
