@@ -34,6 +34,13 @@ def make_activation(name: str) -> nn.Module:
     return classes[name](inplace=True)
 
 
+class Relu(nn.Module):
+    """ReLU; not in place, since its input may have other readers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x)
+
+
 class ConvBNAct(nn.Module):
     """Convolution without bias, BatchNorm, activation."""
 
