@@ -57,7 +57,7 @@ def read_json(path: Path, what: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise HwnasError(f"cannot read the {what} {path}: {error.strerror or error}", "check the path") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HwnasError(
             f"the {what} {path} is not valid JSON ({error})", "it is damaged or truncated: make it again"
         ) from error

@@ -28,6 +28,8 @@ class Cell:
         """Build and check a cell; raises GenotypeError naming the node at fault."""
         if not inputs:
             raise GenotypeError(f"{where}: a cell needs at least one input")
+        if len(set(inputs)) < len(inputs):
+            raise GenotypeError(f"{where}: two inputs have the same name", f"they are: {', '.join(inputs)}")
         graph = freeze_graph({name: {} for name in inputs}, nodes, where)
         if output not in graph:
             raise GenotypeError(f"{where}: the output {output!r} is not a node of the cell")

@@ -1,8 +1,8 @@
 """Fingerprints: the same for two graphs exactly if they are the same architecture, whatever their nodes are called.
 
-What counts: ops, their parameters, shapes (in op graphs), the order of an op's inputs unless the op is commutative, which
-node is which input and which is the output, and whether a value is shared or computed twice (two nodes have weights of
-their own). Nodes that do not reach the output count too: run ``hwnas.ir.passes.simplify`` first to ignore them.
+What counts: ops, their parameters, shapes (in op graphs), the order of an op's inputs unless the op is commutative,
+which node is which input and which is the output, and whether a value is shared or computed twice (two nodes have
+weights of their own). Nodes that do not reach the output count too: ``simplify`` the op graph first to ignore them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ from hwnas.shapes import Params, Value
 
 
 def fingerprint(what: Cell | OpGraph | Genotype) -> str:
-    """32 hex digits. Names of nodes, of cell inputs and of the genotype do not enter; roles of cells do."""
+    """32 hex digits.
+
+    Names of nodes and of the genotype do not enter. Of a genotype, the roles of cells and the names of their inputs do:
+    skeletons connect by them. A cell by itself is the same whatever its inputs are called; their order counts.
+    """
     if isinstance(what, Genotype):
-        cells = {role: fingerprint(cell) for role, cell in what.cells.items()}
+        cells = {role: [cell.inputs, fingerprint(cell)] for role, cell in what.cells.items()}
         facts = json.dumps(["genotype", what.skeleton, _plain(what.params), cells], sort_keys=True)
         return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
     inputs = what.inputs if isinstance(what, Cell) else (what.input,)
