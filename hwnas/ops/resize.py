@@ -1,4 +1,4 @@
-"""Bilinear (``align_corners=False``) and nearest resize to a fixed size in pixels."""
+"""Bilinear (``align_corners=False``) and nearest resize, to a fixed size or to that of another feature map."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ def _resize(mode: str) -> OpSpec:
 
 OPS.register("resize_bilinear", _resize("bilinear"))
 OPS.register("resize_nearest", _resize("nearest"))
+OPS.register(
+    "resize_like",
+    OpSpec(
+        name="resize_like",
+        family="resize",
+        arity=2,
+        defaults={},
+        infer_shape=lambda shapes, params: (shapes[0][0], *shapes[1][1:]),
+        module=lambda shapes, params: ModuleCall(
+            "ResizeLike", {"height": shapes[1][1], "width": shapes[1][2], "mode": "bilinear"}
+        ),
+    ),
+)
+"""Bilinear, to the height and width of the second input: for cells, which do not know the size of the image."""

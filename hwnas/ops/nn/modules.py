@@ -186,6 +186,13 @@ class Resize(nn.Module):
         return F.interpolate(x, size=self.size, mode=self.mode, align_corners=corners)
 
 
+class ResizeLike(Resize):
+    """Resizes the first input to the size of the second, which is known when the network is built."""
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x)
+
+
 class Add(nn.Module):
     """Sum of any number of inputs."""
 
