@@ -186,11 +186,15 @@ class Resize(nn.Module):
         return F.interpolate(x, size=self.size, mode=self.mode, align_corners=corners)
 
 
-class ResizeLike(Resize):
+class ResizeLike(nn.Module):
     """Resizes the first input to the size of the second, which is known when the network is built."""
 
-    def forward(self, x: Tensor, like: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(x)
+    def __init__(self, height: int, width: int, mode: str = "bilinear") -> None:
+        super().__init__()
+        self.resize = Resize(height, width, mode)
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        return self.resize(x)
 
 
 class Add(nn.Module):
