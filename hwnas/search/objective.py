@@ -1,0 +1,113 @@
+"""What a search is after: the best value of one metric under hard upper limits on others.
+
+Over a limit is infeasible, not merely worse. A limit on a metric that was not measured is an error, never a pass.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from hwnas.errors import BudgetError, HwnasError
+
+if TYPE_CHECKING:
+    from hwnas.search.strategy import Outcome
+
+PERCENTILES = ("p50", "p90", "p99")
+_UNITS_MS = {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3, "": 1.0}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """At most ``latency_ms`` at a percentile of the latency of the deployed artifact.
+
+    Tables predict the median, so a budget at another percentile binds through ``ratio``: that percentile ÷ p50, as
+    measured on calibration nets.
+    """
+
+    latency_ms: float
+    at: str = "p50"
+    ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.latency_ms) and self.latency_ms > 0):
+            raise BudgetError(f"a budget of {self.latency_ms:g} ms cannot be met", "give one above zero: --budget 10ms")
+        if self.at not in PERCENTILES:
+            raise BudgetError(f"a budget at {self.at!r} is not known", f"it can bind {', '.join(PERCENTILES)}")
+        if self.ratio is not None and not (math.isfinite(self.ratio) and self.ratio > 0):
+            raise BudgetError(f"{self.at} / p50 was measured as {self.ratio}, which cannot be")
+
+    @property
+    def p50_ms(self) -> float:
+        """The limit on the predicted median; a BudgetError if the ratio it takes was not measured."""
+        if self.at == "p50":
+            return self.latency_ms
+        if self.ratio is None:
+            raise BudgetError(
+                f"a budget at {self.at} needs the ratio of {self.at} to p50, which was not measured",
+                "profile again with calibration nets, or use --budget-at p50",
+            )
+        return self.latency_ms / self.ratio
+
+    def __str__(self) -> str:
+        return f"{self.latency_ms:g} ms" + ("" if self.at == "p50" else f" at {self.at}")
+
+
+def parse_budget(text: str, at: str = "p50") -> Budget:
+    """``"10ms"`` → Budget(10.0); ``us`` and ``s`` are understood, a bare number is milliseconds."""
+    match = re.fullmatch(r"\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*(ms|us|µs|s|)\s*", text)
+    if not match:
+        raise BudgetError(f"budget {text!r} is not a time", "write it like --budget 10ms")
+    return Budget(float(match[1]) * _UNITS_MS[match[2]], at)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Maximise ``metric`` while every metric in ``limits`` stays at or below its limit."""
+
+    metric: str = "miou"
+    limits: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", MappingProxyType({name: self.limits[name] for name in sorted(self.limits)}))
+
+    @classmethod
+    def under(cls, budget: Budget, metric: str = "miou") -> Objective:
+        """The best ``metric`` whose predicted median latency meets ``budget``."""
+        return cls(metric, {"latency_ms": budget.p50_ms})
+
+    def excess(self, costs: Mapping[str, float]) -> float:
+        """How far the worst of the limits that ``costs`` speaks of is exceeded, relatively; ≤ 0 is within.
+
+        Costs known before an evaluation may be only some of the limited metrics: this is the filter before training.
+        :meth:`judge` insists on all of them.
+        """
+        over = [costs[name] / limit - 1 for name, limit in self.limits.items() if name in costs]
+        return max((math.inf if math.isnan(value) else value for value in over), default=-1.0)
+
+    def judge(self, outcome: Outcome) -> Outcome:
+        """``outcome`` with its status settled: NaN is ``failed``, over a limit is ``infeasible``.
+
+        A metric of the objective that an evaluator left out is a HwnasError: nothing can be concluded without it.
+        """
+        if outcome.status != "ok":
+            return outcome
+        for name in (self.metric, *self.limits):
+            if name not in outcome.values:
+                known = ", ".join(sorted(outcome.values)) or "nothing"
+                raise HwnasError(f"the objective needs {name!r}, which was not measured", f"what was measured: {known}")
+            if not math.isfinite(outcome.values[name]):
+                return replace(outcome, status="failed", note=f"{name} is {outcome.values[name]}")
+        for name, limit in self.limits.items():
+            if outcome.values[name] > limit:
+                note = f"{name} {outcome.values[name]:.4g} is over {limit:.4g}"
+                return replace(outcome, status="infeasible", note=note)
+        return outcome
+
+    def score(self, outcome: Outcome) -> float | None:
+        """The value to maximise, or None for what failed or is infeasible."""
+        return float(outcome.values[self.metric]) if outcome.status == "ok" else None

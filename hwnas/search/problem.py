@@ -1,0 +1,119 @@
+"""What is searched: a space, an objective, and what every candidate is known to cost before it is trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwnas.search.objective import Objective
+from hwnas.search.strategy import stream
+from hwnas.shapes import Value
+from hwnas.spaces.base import Decisions, SearchSpace
+from hwnas.spaces.decisions import canonical, mutate
+
+REJECTIONS = 200
+"""Random draws that are tried before the nearest of them is walked towards the budget."""
+
+Draw = Callable[[np.random.Generator, int], Decisions]
+"""Draws a proposal; the second argument counts the attempts, so that later ones may go further."""
+
+
+def no_costs(decisions: Decisions) -> Mapping[str, float]:
+    """A price for searches without limits."""
+    return {}
+
+
+def decisions_key(space: SearchSpace, decisions: Decisions) -> str:
+    """16 hex digits, equal exactly for decisions that differ in inactive choices only."""
+    text = json.dumps(canonical(space, decisions), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """``price`` gives a candidate's costs from tables (``{"latency_ms": 8.3, "macs": …}``), without training it.
+
+    ``identify`` gives equal keys for decisions that mean the same candidate; by default canonical decisions do.
+    """
+
+    space: SearchSpace
+    objective: Objective = field(default_factory=Objective)
+    price: Callable[[Decisions], Mapping[str, float]] = no_costs
+    identify: Callable[[Decisions], str] | None = None
+
+    def key(self, decisions: Decisions) -> str:
+        """What the candidate is known by in the study; the same candidate is never evaluated twice."""
+        return self.identify(decisions) if self.identify else decisions_key(self.space, decisions)
+
+    def feasible(self, decisions: Decisions) -> bool:
+        """Whether everything that is known before training is within its limit."""
+        return self.objective.excess(self.price(decisions)) <= 0
+
+
+class Proposer:
+    """Draws candidates that are within the limits and were not proposed before. Strategies own one."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self.problem = problem
+        self.seed = seed
+        self.seen: set[str] = set()
+
+    def stream(self, number: int) -> np.random.Generator:
+        """The randomness of the request ``number``."""
+        return stream(self.seed, number)
+
+    def note(self, decisions: Decisions) -> None:
+        """Remember a candidate as proposed."""
+        self.seen.add(self.problem.key(decisions))
+
+    def propose(self, draw: Draw, rng: np.random.Generator, attempts: int) -> dict[str, Value] | None:
+        """The first draw that is new and feasible, in canonical form and noted; None after ``attempts``."""
+        for attempt in range(attempts):
+            found = self._accept(draw(rng, attempt))
+            if found is not None:
+                return found
+        return None
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Value] | None:
+        """A random candidate: by rejection, and where that finds none, by walking the nearest draw to the budget.
+
+        None if nothing new was found: the space is small and exhausted, or the limits cannot be met.
+        """
+        nearest: tuple[float, Decisions] | None = None
+        for _ in range(REJECTIONS):
+            drawn = canonical(self.problem.space, self.problem.space.sample(rng))
+            if self.problem.key(drawn) in self.seen:
+                continue
+            excess = self._excess(drawn)
+            if excess <= 0:
+                self.note(drawn)
+                return dict(drawn)
+            if nearest is None or excess < nearest[0]:
+                nearest = (excess, drawn)
+        return self._walk(nearest, rng) if nearest else None
+
+    def _walk(self, start: tuple[float, Decisions], rng: np.random.Generator) -> dict[str, Value] | None:
+        excess, current = start
+        for _ in range(40 * len(self.problem.space.choices)):
+            step = canonical(self.problem.space, mutate(self.problem.space, current, rng))
+            cost = self._excess(step)
+            if cost <= 0 and self.problem.key(step) not in self.seen:
+                self.note(step)
+                return dict(step)
+            if cost <= max(excess, 0.0):
+                excess, current = cost, step
+        return None
+
+    def _accept(self, drawn: Decisions) -> dict[str, Value] | None:
+        decisions = canonical(self.problem.space, drawn)
+        if self.problem.key(decisions) in self.seen or not self.problem.feasible(decisions):
+            return None
+        self.note(decisions)
+        return dict(decisions)
+
+    def _excess(self, decisions: Decisions) -> float:
+        return self.problem.objective.excess(self.problem.price(decisions))

@@ -1,0 +1,189 @@
+"""The one search loop: ask, evaluate, tell.
+
+What is guaranteed. Every candidate is recorded before and after its evaluation; after any kill, no recorded outcome is
+lost, none is evaluated again, and a candidate that was under evaluation is evaluated once more (killed again, it is
+recorded as failed). A strategy is told the recorded outcomes in the order in which they came; so, with a deterministic
+evaluator and a limit on evaluations, a search that was killed and resumed visits the same candidates as one that was
+not. A deadline stops the search where the clock says, which no seed decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from hwnas.errors import HwnasError, RunError
+from hwnas.progress import Progress, Silent, Task
+from hwnas.search.problem import Problem
+from hwnas.search.strategy import Evaluator, Outcome, Request, Strategy
+from hwnas.search.study import Study, Trial
+from hwnas.spaces.base import Decisions
+
+FAILURES_IN_A_ROW = 20
+"""So many failed candidates without one success say that the evaluator is broken, not the candidates."""
+REPEATS_IN_A_ROW = 1000
+
+Stopped = Literal["evaluations", "deadline", "exhausted"]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best feasible candidate, with its values, and every trial; ``stopped`` says what ended the search."""
+
+    decisions: Decisions = field(hash=False)
+    values: Mapping[str, float] = field(hash=False)
+    evaluations: int
+    trials: tuple[Trial, ...]
+    stopped: Stopped
+
+
+def search(
+    problem: Problem,
+    strategy: Strategy,
+    evaluator: Evaluator,
+    study: Study,
+    *,
+    evaluations: int | None = None,
+    deadline_s: float | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> SearchResult:
+    """Search until ``evaluations`` trials are in the study (those of earlier lives count) or ``deadline_s`` seconds
+    have passed, whichever is first; a candidate that would likely end after the deadline is not begun.
+
+    Raises RunError if no candidate could be evaluated.
+    """
+    if evaluations is None and deadline_s is None:
+        raise HwnasError("a search needs an end", "give a number of evaluations or a time")
+    if evaluations is not None and evaluations < 1:
+        raise HwnasError(f"{evaluations} evaluations find nothing", "give at least 1")
+    loop = _Loop(problem, strategy, evaluator, study, clock)
+    shown = progress or Silent()
+    total = float(evaluations if evaluations is not None else deadline_s or 0.0)
+    start = clock()
+    with shown.task("search", total) as task:
+        stopped = loop.run(evaluations, None if deadline_s is None else start + deadline_s, task, start)
+    return loop.result(stopped)
+
+
+class _Loop:
+    """The state of one running search."""
+
+    def __init__(
+        self, problem: Problem, strategy: Strategy, evaluator: Evaluator, study: Study, clock: Callable[[], float]
+    ) -> None:
+        self.problem = problem
+        self.strategy = strategy
+        self.evaluator = evaluator
+        self.study = study
+        self.clock = clock
+        self.trials: list[Trial] = study.finished
+        self.known = {_place(trial.fingerprint, trial.request): trial for trial in self.trials}
+        self.best: Trial | None = None
+        self.best_score: float | None = None
+        self.failures = 0
+        self.recent_s: deque[float] = deque(maxlen=8)
+        for trial in self.trials:
+            self._weigh(trial)
+        strategy.tell([trial.outcome for trial in self.trials if trial.outcome is not None])
+
+    def run(self, evaluations: int | None, deadline: float | None, task: Task, start: float) -> Stopped:
+        begun = len(self.trials)
+        for orphan in self.study.orphans:
+            self._retry(orphan)
+        repeats = 0
+        while True:
+            now = self.clock()
+            done = float(len(self.trials)) if evaluations is not None else now - start
+            task.update(done, self._note(now - start, len(self.trials) - begun))
+            if evaluations is not None and len(self.trials) >= evaluations:
+                return "evaluations"
+            if deadline is not None and now + max(self.recent_s, default=0.0) > deadline:
+                return "deadline"
+            requests = self.strategy.ask(1)
+            if not requests or repeats > REPEATS_IN_A_ROW:
+                return "exhausted"
+            repeats = 0 if self._serve(requests[0]) else repeats + 1
+
+    def result(self, stopped: Stopped) -> SearchResult:
+        if self.best is None or self.best.outcome is None:
+            notes = [trial.outcome.note for trial in self.trials if trial.outcome is not None]
+            last = f"; the last: {notes[-1]}" if notes else ""
+            raise RunError(
+                f"no candidate could be evaluated: {len(self.trials)} were tried{last}",
+                "give the search more time, or look at the notes of its trials",
+            )
+        outcome = self.best.outcome
+        return SearchResult(outcome.request.decisions, outcome.values, len(self.trials), tuple(self.trials), stopped)
+
+    def _serve(self, request: Request) -> bool:
+        """Evaluate, record and tell; a candidate that is on record is answered from there. True if it was new."""
+        fingerprint = self.problem.key(request.decisions)
+        known = self.known.get(_place(fingerprint, request))
+        if known is not None and known.outcome is not None:
+            self.strategy.tell([replace(known.outcome, request=request)])
+            return False
+        self._evaluate(self.study.begin(request, fingerprint, self.problem.price(request.decisions)))
+        return True
+
+    def _retry(self, orphan: Trial) -> None:
+        """An evaluation that was cut off: once more, but a candidate that kills its process twice is a failure."""
+        if orphan.attempts < 2:
+            self._evaluate(self.study.retry(orphan))
+        else:
+            outcome = Outcome(orphan.request, status="failed", note="its process was killed twice")
+            self._close(self.study.finish(orphan, outcome, 0.0))
+
+    def _evaluate(self, trial: Trial) -> None:
+        start = self.clock()
+        try:
+            outcome = self.evaluator.evaluate(trial.request)
+        except Exception as error:  # whatever a candidate does is an outcome of it
+            outcome = Outcome(trial.request, status="failed", note=f"{type(error).__name__}: {error}")
+        outcome = replace(outcome, request=trial.request, values={**trial.costs, **outcome.values})
+        outcome = self.problem.objective.judge(outcome)
+        self._close(self.study.finish(trial, outcome, self.clock() - start))
+
+    def _close(self, trial: Trial) -> None:
+        assert trial.outcome is not None
+        self.trials.append(trial)
+        self.known[_place(trial.fingerprint, trial.request)] = trial
+        self._weigh(trial)
+        self.strategy.tell([trial.outcome])
+        if self.failures >= FAILURES_IN_A_ROW and self.best is None:
+            raise RunError(
+                f"the first {self.failures} candidates all failed; the last: {trial.outcome.note}",
+                "this is the evaluator's fault rather than theirs: mend it and search in another run directory",
+            )
+
+    def _weigh(self, trial: Trial) -> None:
+        """Keep the best; at equal score the earlier stays, so that a resumed search has the same winner."""
+        assert trial.outcome is not None
+        self.recent_s.append(trial.duration_s)
+        self.failures = self.failures + 1 if trial.outcome.status == "failed" else 0
+        score = self.problem.objective.score(trial.outcome)
+        if score is not None and (self.best_score is None or score > self.best_score):
+            self.best, self.best_score = trial, score
+
+    def _note(self, elapsed_s: float, new: int) -> str:
+        parts = []
+        if self.best is not None and self.best.outcome is not None:
+            values = self.best.outcome.values
+            parts.append("best " + ", ".join(f"{name} {values[name]:.4g}" for name in self._shown()))
+        if new and elapsed_s > 0:
+            parts.append(f"{60 * new / elapsed_s:.0f} a minute")
+        bad = sum(trial.outcome is not None and trial.outcome.status != "ok" for trial in self.trials)
+        if bad:
+            parts.append(f"{bad} of {len(self.trials)} failed or over a limit")
+        return ", ".join(parts)
+
+    def _shown(self) -> tuple[str, ...]:
+        return (self.problem.objective.metric, *self.problem.objective.limits)
+
+
+def _place(fingerprint: str, request: Request) -> tuple[str, float, str | None]:
+    """What makes an evaluation the same evaluation."""
+    return fingerprint, request.fidelity, request.continue_from
