@@ -1,0 +1,75 @@
+"""Folding BatchNorm into the convolution before it, in torch: engines do it too, but exporting half the nodes is faster.
+
+Only pairs that the data flow proves are folded: a BatchNorm whose input is a convolution that nothing else reads.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import fx, nn
+
+    from hwnas.compiler.network import Network
+
+
+def fold_network(network: Network) -> Network:
+    """A copy of ``network`` in evaluation mode with every op's BatchNorm folded; ``network`` is left as it was."""
+    from hwnas.compiler.network import Network
+
+    folded = Network(network.graph)
+    for name, child in network.named_children():
+        folded.add_module(name, fold_batchnorm(copy.deepcopy(child)))
+    return folded.eval()
+
+
+def fold_batchnorm(module: nn.Module) -> nn.Module:
+    """``module`` in evaluation mode with BatchNorm folded into convolutions, in place where it can be traced.
+
+    The result's output is the same up to rounding. A module that torch.fx cannot trace is returned unfolded, which
+    changes its speed of export only.
+    """
+    from torch import fx, nn
+
+    module.eval()
+    if not any(isinstance(part, nn.BatchNorm2d) for part in module.modules()):
+        return module
+    try:
+        graph = fx.Tracer().trace(module)
+    except Exception:  # tracing runs any module's Python code on proxies: whatever it raises means "not traceable"
+        return module
+    pairs = [pair for node in graph.nodes if (pair := _convolution_before(module, graph, node))]
+    if not pairs:
+        return module
+    for convolution, norm in pairs:
+        _fold_pair(module, graph, convolution, norm)
+    return fx.GraphModule(module, graph, class_name=type(module).__name__)
+
+
+def _convolution_before(module: nn.Module, graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node] | None:
+    """(convolution, BatchNorm) if ``node`` is a BatchNorm that can be folded; both must run once only."""
+    from torch import fx, nn
+
+    if node.op != "call_module" or type(module.get_submodule(str(node.target))) is not nn.BatchNorm2d:
+        return None
+    before = node.args[0]
+    if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) != 1:
+        return None
+    if not isinstance(module.get_submodule(str(before.target)), nn.Conv2d):
+        return None
+    calls = [str(other.target) for other in graph.nodes if other.op == "call_module"]
+    if calls.count(str(before.target)) != 1 or calls.count(str(node.target)) != 1:
+        return None
+    return before, node
+
+
+def _fold_pair(module: nn.Module, graph: fx.Graph, convolution: fx.Node, norm: fx.Node) -> None:
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    name = str(convolution.target)
+    fused = fuse_conv_bn_eval(module.get_submodule(name), module.get_submodule(str(norm.target)))
+    parent, _, leaf = name.rpartition(".")
+    setattr(module.get_submodule(parent), leaf, fused)
+    norm.replace_all_uses_with(convolution)
+    graph.erase_node(norm)

@@ -1,0 +1,372 @@
+"""The one way from torch to ONNX: PyTorch's dynamo exporter, one opset, static shapes, BatchNorm folded beforehand.
+
+Whole networks go to files; op kernels go many at a time (the exporter's fixed costs are a second, one more op costs
+some 0.05 s), as the branches of one module that is then split.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwnas.errors import ArtifactError, HwnasError
+from hwnas.files import write_bytes
+from hwnas.ops.spec import OPS
+from hwnas.progress import Progress, Silent
+from hwnas.shapes import Shape, format_shape
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from torch import Tensor, nn
+
+    from hwnas.compiler.network import Network
+    from hwnas.latency.keys import LatencyKey
+
+OPSET = 18
+"""The opset that the dynamo exporter writes without a conversion; every engine here reads it."""
+
+CHUNK = 100
+"""Branches exported in one call: beyond some hundred, torch.export's cost per branch grows again."""
+
+NODE_KEY = "hwnas.node"
+"""Key of an ONNX node's metadata under which the op graph's node is named that it comes from."""
+
+_SIZE_FREE = frozenset({"Add", "Clip", "Concat", "Conv", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "Relu", "Sigmoid"})
+"""ONNX ops that, as our own modules use them, hold nothing of their input's height and width."""
+
+
+def export_network(
+    network: Network,
+    path: Path,
+    *,
+    input_name: str = "image",
+    argmax: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write ``network`` as ONNX to ``path``: checked, batch 1, every shape static.
+
+    Input: ``input_name``, float32 (1, C, H, W). Output: ``logits``, float32 (1, K, H, W), or with ``argmax`` ``labels``,
+    uint8 (1, H, W). ONNX nodes are named after the op graph's (``"stage2/block1/Conv_1"``) and carry its name as metadata
+    ``hwnas.node``. ``metadata`` goes into the file. Raises ArtifactError naming the node that cannot be exported.
+    """
+    import torch
+    from onnx import ModelProto, checker
+
+    graph = network.graph
+    example = torch.zeros(1, *graph.shape(graph.input))
+    module = _labelled(_folded(network), argmax)
+    try:
+        model = _export(module, (example,), [input_name], ["labels" if argmax else "logits"])
+    except _ExportFailure as error:
+        raise _blamed(network, error) from error
+    _name_after(model, [node.name for node in graph.nodes])
+    model.producer_name = "hwnas"
+    for key, value in sorted((metadata or {}).items()):
+        model.metadata_props.add(key=key, value=str(value))
+    assert isinstance(model, ModelProto)
+    checker.check_model(model, full_check=True)
+    write_bytes(path, model.SerializeToString(deterministic=True))
+
+
+def export_ops(
+    keys: Sequence[LatencyKey], *, seed: int = 0, chunk: int = CHUNK, progress: Progress | None = None
+) -> list[ModelProto]:
+    """One small model for each key, with random weights: inputs ``input0`` …, output ``output``, batch 1.
+
+    Keys whose modules are equal and whose graphs hold no size (most convolutions) are exported once and reshaped.
+    Raises ArtifactError naming the op that cannot be exported.
+    """
+    models: dict[str, ModelProto] = {}
+    first: dict[str, LatencyKey] = {}
+    distinct = list({key.text: key for key in keys}.values())
+    for key in distinct:
+        first.setdefault(_signature(key), key)
+    with (progress or Silent()).task("exporting ops", len(distinct)) as task:
+        for part in _parts(list(first.values()), chunk):
+            models |= _export_keys(part, seed)
+            task.update(len(models))
+        rest = []
+        for key in distinct:
+            twin = first[_signature(key)].text
+            if key.text in models:
+                continue
+            if _holds_no_size(models[twin]):
+                models[key.text] = _reshaped(models[twin], key)
+            else:
+                rest.append(key)
+        for part in _parts(rest, chunk):
+            task.update(len(models))
+            models |= _export_keys(part, seed)
+        task.update(len(models))
+    return [models[key.text] for key in keys]
+
+
+def export_modules(
+    modules: Sequence[tuple[nn.Module, Sequence[Shape]]], *, names: Sequence[str] = ()
+) -> list[ModelProto]:
+    """Export (module, shapes of its inputs) each, in one call of the exporter, and split the result.
+
+    Modules should have their BatchNorm folded (:func:`hwnas.exporters.fold.fold_batchnorm`). ``names`` are for errors.
+    """
+    import torch
+    from onnx.utils import Extractor
+
+    examples = [torch.zeros(1, *shape) for _, shapes in modules for shape in shapes]
+    inputs = [[f"in{i}_{slot}" for slot in range(len(shapes))] for i, (_, shapes) in enumerate(modules)]
+    outputs = [f"out{i}" for i in range(len(modules))]
+    branches = _branches([module for module, _ in modules], [len(shapes) for _, shapes in modules])
+    try:
+        whole = _export(branches, tuple(examples), [name for group in inputs for name in group], outputs)
+    except _ExportFailure as error:
+        if len(modules) > 1:  # find out which
+            return [export_modules([one], names=names[i : i + 1])[0] for i, one in enumerate(modules)]
+        shapes = "+".join(map(format_shape, modules[0][1]))
+        name = names[0] if names else f"{type(modules[0][0]).__name__} on {shapes}"
+        raise ArtifactError(f"{name} cannot be exported to ONNX: {error}", "use another op in its place") from error
+    extractor = Extractor(whole)
+    return [
+        _as_fragment(extractor.extract_model(group, [output]), group, output)
+        for group, output in zip(inputs, outputs, strict=True)
+    ]
+
+
+class _ExportFailure(Exception):
+    """The exporter's complaint in one line."""
+
+
+def _export(module: nn.Module, examples: tuple[Tensor, ...], inputs: list[str], outputs: list[str]) -> Any:
+    """The exporter itself; returns a ModelProto without the exporter's notes (they hold local paths)."""
+    import torch
+
+    module.eval().requires_grad_(False)
+    try:
+        with _quiet(), torch.no_grad():
+            exported = torch.export.export(module, examples, strict=False)
+            program = torch.onnx.export(
+                exported,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=inputs,
+                output_names=outputs,
+                external_data=False,
+                optimize=True,
+                verbose=False,
+            )
+    except HwnasError:
+        raise
+    except Exception as error:  # the exporter wraps whatever an op's code or a missing conversion raised
+        raise _ExportFailure(_first_cause(error)) from error
+    assert program is not None
+    model = program.model_proto
+    _strip_notes(model)
+    return model
+
+
+def _first_cause(error: BaseException) -> str:
+    """The innermost complaint, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter, and pause garbage collection: it costs a quarter of the time on so many live objects."""
+    logger = logging.getLogger("torch.onnx")
+    level, collecting = logger.level, gc.isenabled()
+    logger.setLevel(logging.ERROR)  # "torchvision is not installed", once for each of its ops
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+        if collecting:
+            gc.enable()
+
+
+def _strip_notes(model: ModelProto) -> None:
+    """Keep of the exporter's notes on each node only the path of its torch module, as metadata ``hwnas.node``."""
+    for node in model.graph.node:
+        scopes = next((p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes"), "[]")
+        del node.metadata_props[:]
+        node.metadata_props.add(key=NODE_KEY, value=scopes)
+        node.doc_string = ""
+    for value in [*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer]:
+        del value.metadata_props[:]
+        value.doc_string = ""
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    del model.functions[:]
+
+
+def _name_after(model: ModelProto, names: Sequence[str]) -> None:
+    """Rename ONNX nodes after the op graph's node that they come from; a node of no module goes with what it reads."""
+    known = set(names)
+    made_by: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for node in model.graph.node:
+        scopes = _scopes(node.metadata_props[0].value)
+        origins = [scope for path in scopes for scope in _prefixes(path) if scope in known]
+        read = [made_by[name] for name in node.input if name in made_by]
+        origin = origins[0] if origins else read[-1] if read else "output"
+        made_by.update(dict.fromkeys(node.output, origin))
+        stem = f"{origin}/{node.op_type}"
+        counts[stem] = counts.get(stem, 0) + 1
+        node.name = f"{stem}_{counts[stem]}"
+        node.metadata_props[0].value = origin
+
+
+def _scopes(text: str) -> list[str]:
+    """The exporter's list of module paths, outermost first; it writes a Python list of strings."""
+    import ast
+
+    return [str(scope) for scope in ast.literal_eval(text)]
+
+
+def _prefixes(path: str) -> list[str]:
+    """``"network.stem/conv.act"`` → each of its parts; the nodes' names hold no dots."""
+    return path.split(".")
+
+
+def _folded(network: Network) -> Network:
+    from hwnas.exporters.fold import fold_network
+
+    return fold_network(network)
+
+
+def _labelled(network: nn.Module, argmax: bool) -> nn.Module:
+    """``network``, or its labels: the class of the greatest logit as uint8 (N, H, W), the first one where equal."""
+    import torch
+    from torch import nn
+
+    if not argmax:
+        return network
+
+    class Labels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, images: Tensor) -> Tensor:
+            labels: Tensor = self.network(images).argmax(dim=1).to(torch.uint8)
+            return labels
+
+    return Labels()
+
+
+def _branches(modules: Sequence[nn.Module], arities: Sequence[int]) -> nn.Module:
+    """One module that runs each of ``modules`` on inputs of its own."""
+    from torch import nn
+
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.branches = nn.ModuleList(modules)
+
+        def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+            outputs, start = [], 0
+            for module, arity in zip(self.branches, arities, strict=True):
+                outputs.append(module(*inputs[start : start + arity]))
+                start += arity
+            return tuple(outputs)
+
+    return Branches()
+
+
+def _blamed(network: Network, error: Exception) -> ArtifactError:
+    """The error of exporting a whole network, told of the first node that cannot be exported alone."""
+    from hwnas.exporters.fold import fold_network
+
+    graph = network.graph
+    for name, child in fold_network(network).named_children():
+        node = graph.node(name)
+        try:
+            export_modules([(child, graph.input_shapes(name))], names=[f"node {name!r} ({node.op})"])
+        except ArtifactError as blame:
+            return blame
+    return ArtifactError(f"the network cannot be exported to ONNX: {error}")
+
+
+def _export_keys(keys: Sequence[LatencyKey], seed: int) -> dict[str, ModelProto]:
+    modules = [(_random_module(key, seed), key.input_shapes) for key in keys]
+    models = export_modules(modules, names=[f"op {key.text}" for key in keys])
+    return {key.text: model for key, model in zip(keys, models, strict=True)}
+
+
+def _random_module(key: LatencyKey, seed: int) -> nn.Module:
+    """The op's module, folded, with random weights and biases.
+
+    Random BatchNorm statistics keep the folded biases from being zero: a bias of zeros is optimised away, and the
+    trained net's is not. They also keep a deep chain's values away from denormals, which are slow.
+    """
+    import torch
+    from torch import nn
+
+    from hwnas.exporters.fold import fold_batchnorm
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = OPS.get(key.op).module(key.input_shapes, key.params).build()
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                for tensor in (part.running_mean, part.bias):
+                    if tensor is not None:
+                        nn.init.normal_(tensor, std=0.5)
+    return fold_batchnorm(module)
+
+
+def _signature(key: LatencyKey) -> str:
+    """Equal for keys whose modules are equal: the module's call and the channels of its inputs."""
+    call = OPS.get(key.op).module(key.input_shapes, key.params)
+    if not call.source.startswith("hwnas."):
+        return key.text  # of other people's modules we do not know whether they look at the size
+    arguments = json.dumps({name: call.kwargs[name] for name in sorted(call.kwargs)})
+    return f"{call.source}.{call.class_name}({arguments})@{[shape[0] for shape in key.input_shapes]}"
+
+
+def _holds_no_size(model: ModelProto) -> bool:
+    return all(node.op_type in _SIZE_FREE for node in model.graph.node)
+
+
+def _reshaped(model: ModelProto, key: LatencyKey) -> ModelProto:
+    """A copy of ``model`` for inputs of the sizes in ``key``."""
+    from onnx import ModelProto
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    output = OPS.get(key.op).infer_shape(key.input_shapes, key.params)
+    for value, shape in zip([*copy.graph.input, *copy.graph.output], [*key.input_shapes, output], strict=True):
+        for place, size in enumerate(shape, start=1):
+            value.type.tensor_type.shape.dim[place].dim_value = size
+    return copy
+
+
+def _as_fragment(model: ModelProto, inputs: Sequence[str], output: str) -> ModelProto:
+    """Rename the ends to ``input0`` …, ``output``; the shapes in between are dropped, engines infer them."""
+    graph = model.graph
+    names = {name: f"input{slot}" for slot, name in enumerate(inputs)} | {output: "output"}
+    for node in graph.node:
+        for side in (node.input, node.output):
+            side[:] = [names.get(name, name) for name in side]
+        del node.metadata_props[:]
+    for value in [*graph.input, *graph.output]:
+        value.name = names[value.name]
+    del graph.value_info[:]
+    graph.name = "op"
+    model.producer_name = "hwnas"
+    return model
+
+
+def _parts(items: list[Any], size: int) -> list[list[Any]]:
+    """``items`` in parts of nearly equal length, none longer than ``size``."""
+    count = math.ceil(len(items) / size)
+    return [items[len(items) * i // count : len(items) * (i + 1) // count] for i in range(count)]
