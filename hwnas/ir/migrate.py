@@ -36,7 +36,7 @@ the document is checked afterwards."""
 
 
 def migrate(document: Document) -> Document:
-    """``document`` in the current version; GenotypeError if its version is missing, ill-typed or newer than this hwnas."""
+    """``document`` in the current version; GenotypeError if its version is missing, no number or newer than ours."""
     if "schema_version" not in document:
         raise GenotypeError("the field 'schema_version' is missing")
     version = document["schema_version"]

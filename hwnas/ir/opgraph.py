@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 
@@ -25,14 +26,14 @@ class OpGraph:
     input: str
     output: str
 
-    @property
+    @cached_property
     def order(self) -> tuple[str, ...]:
         """Execution order: topological, in order of construction where that leaves a choice; without the input."""
         index = {name: i for i, name in enumerate(self.graph)}
         order = nx.lexicographical_topological_sort(self.graph, key=index.__getitem__)
         return tuple(name for name in order if name != self.input)
 
-    @property
+    @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """The nodes in execution order, each with its ordered inputs and complete parameters."""
         return tuple(self.node(name) for name in self.order)

@@ -87,10 +87,14 @@ def _cell_from_document(document: CellDocument, where: str) -> Cell:
 
 
 def _check_op(node: NodeDocument, where: str) -> None:
-    """The op is known and takes that many inputs and such parameters; others may be left to the skeleton."""
+    """The op is known and takes that many inputs and such parameters; others may be left to the skeleton.
+
+    A resize may have a second input in a cell: the skeleton takes the size from it.
+    """
     try:
         spec = OPS.get(node.op)
-        if spec.arity is not None and len(node.inputs) != spec.arity:
+        fits = spec.arity is None or len(node.inputs) == spec.arity
+        if not fits and not (spec.family == "resize" and len(node.inputs) == 2):
             raise GenotypeError(f"op {node.op} takes {spec.arity} input(s), not {len(node.inputs)}")
         spec.check(_frozen_params(node.params))
     except HwnasError as error:

@@ -1,0 +1,117 @@
+"""Passes: what they remove, that names stay, and that the compiled network computes the same."""
+
+from __future__ import annotations
+
+import networkx as nx
+import pytest
+from graphs import op_graphs
+from hypothesis import given, settings
+
+from hwnas.ir.opgraph import GraphBuilder, OpGraph
+from hwnas.ir.passes.remove_dead_branches import remove_dead_branches
+from hwnas.ir.passes.remove_identities import remove_identities
+from hwnas.ir.passes.simplify import simplify
+from hwnas.ir.verify import verify
+
+
+def builder() -> GraphBuilder:
+    return GraphBuilder((4, 8, 8))
+
+
+def wiring(graph: OpGraph) -> dict[str, tuple[str, ...]]:
+    return {node.name: node.inputs for node in graph.nodes}
+
+
+def test_identities_are_removed_and_their_readers_rewired() -> None:
+    build = builder()
+    build.add("a", "conv_3x3", ["image"], {"channels": 4})
+    build.add("skip", "skip_connect", ["a"])
+    build.add("same", "resize_bilinear", ["skip"], {"height": 8, "width": 8})
+    build.add("one", "concat", ["same"])
+    build.add("out", "add", ["one", "a", "skip"])
+    assert wiring(remove_identities(build.finish("out"))) == {"a": ("image",), "out": ("a", "a", "a")}
+
+
+def test_a_resize_to_another_size_and_two_summands_stay() -> None:
+    build = builder()
+    build.add("small", "resize_nearest", ["image"], {"height": 4, "width": 8})
+    build.add("out", "add", ["small", "small"])
+    graph = build.finish("out")
+    assert remove_identities(graph) is graph
+
+
+def test_an_identity_at_the_output_is_removed() -> None:
+    build = builder()
+    build.add("a", "conv_3x3", ["image"], {"channels": 4})
+    build.add("skip", "skip_connect", ["a"])
+    assert remove_identities(build.finish("skip")).output == "a"
+
+
+def test_a_graph_that_computes_nothing_keeps_its_output_node() -> None:
+    build = builder()
+    build.add("first", "skip_connect", ["image"])
+    build.add("last", "skip_connect", ["first"])
+    assert wiring(simplify(build.finish("last"))) == {"last": ("image",)}
+
+
+def test_nodes_that_do_not_reach_the_output_are_removed() -> None:
+    build = builder()
+    build.add("a", "conv_3x3", ["image"], {"channels": 4})
+    build.add("dead", "conv_3x3", ["a"], {"channels": 4})
+    build.add("deader", "conv_3x3", ["dead"], {"channels": 4})
+    assert wiring(remove_dead_branches(build.finish("a"))) == {"a": ("image",)}
+
+
+def test_zeros_are_dropped_from_sums_and_what_fed_them_with_them() -> None:
+    build = builder()
+    build.add("a", "conv_3x3", ["image"], {"channels": 4})
+    build.add("b", "conv_3x3", ["image"], {"channels": 4})
+    build.add("zero", "none", ["b"])
+    build.add("pooled", "avg_pool_3x3", ["zero"])
+    build.add("out", "add", ["pooled", "a", "zero"])
+    graph = build.finish("out")
+    assert wiring(remove_dead_branches(graph)) == {"a": ("image",), "out": ("a",)}
+    assert wiring(simplify(graph)) == {"a": ("image",)}
+
+
+def test_zeros_stay_where_a_convolution_or_a_concat_reads_them() -> None:
+    build = builder()
+    build.add("zero", "none", ["image"])
+    build.add("conv", "conv_3x3", ["zero"], {"channels": 4})
+    build.add("out", "concat", ["zero", "conv"])
+    graph = build.finish("out")
+    assert simplify(graph) is graph
+
+
+def test_a_sum_of_zeros_only_is_a_zero() -> None:
+    build = builder()
+    build.add("zero", "none", ["image"])
+    build.add("other", "none", ["image"])
+    build.add("out", "add", ["other", "zero"])
+    assert wiring(simplify(build.finish("out"))) == {"other": ("image",)}
+
+
+@given(op_graphs())
+@settings(deadline=None)
+def test_simplified_graphs_are_well_formed_and_final(graph: OpGraph) -> None:
+    simple = simplify(graph)
+    verify(simple, dead_nodes=False)
+    assert simplify(simple) is simple
+    assert all(simple.shape(node.name) == graph.shape(node.name) for node in simple.nodes)
+    assert all(simple.node(node.name).op == graph.node(node.name).op for node in simple.nodes)
+    assert nx.is_frozen(simple.graph)
+
+
+@given(op_graphs())
+@settings(max_examples=40, deadline=None)
+def test_the_compiled_network_computes_the_same(graph: OpGraph) -> None:
+    torch = pytest.importorskip("torch")
+    from hwnas.compiler.network import compile_graph
+
+    torch.set_num_threads(1)
+    images = torch.rand(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    full, simple = compile_graph(graph, seed=0).eval(), compile_graph(simplify(graph), seed=1).eval()
+    weights = full.state_dict()
+    simple.load_state_dict({key: weights[key] for key in simple.state_dict()})
+    with torch.no_grad():
+        torch.testing.assert_close(simple(images), full(images))
