@@ -1,0 +1,44 @@
+"""What of a key's size its latency grows with: multiplications and bytes moved."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hwnas.latency.keys import LatencyKey
+from hwnas.ops.spec import OPS
+
+BYTES_PER_VALUE = 4
+
+
+@dataclass(frozen=True)
+class KeySize:
+    """Multiply-accumulates, and bytes of inputs, output and weights at 32 bits."""
+
+    macs: int
+    input_bytes: int
+    output_bytes: int
+    weight_bytes: int
+
+
+@lru_cache(maxsize=65536)
+def key_size(key: LatencyKey) -> KeySize:
+    """The size of a key, by its op's own rules; an op that is not registered is a HwnasError."""
+    spec = OPS.get(key.op)
+    shapes = list(key.input_shapes)
+    return KeySize(
+        macs=spec.macs(shapes, key.params),
+        input_bytes=BYTES_PER_VALUE * sum(math.prod(shape) for shape in shapes),
+        output_bytes=BYTES_PER_VALUE * math.prod(spec.infer_shape(shapes, key.params)),
+        weight_bytes=BYTES_PER_VALUE * spec.weights(shapes, key.params),
+    )
+
+
+def key_features(key: LatencyKey) -> tuple[float, float, float]:
+    """(log of a rough cost, log pixels of the first input, log of input over output channels): where a key lies."""
+    size = key_size(key)
+    cost = size.macs + 4.0 * (size.input_bytes + size.output_bytes)
+    _, height, width = key.input_shapes[0]
+    ratio = math.log(sum(shape[0] for shape in key.input_shapes)) - math.log(size.output_bytes / (height * width))
+    return math.log(cost), math.log(height * width), ratio
