@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwnas.errors import GenotypeError
 from hwnas.ops.params import CHANNELS, integer, integers, whole_tuple
 from hwnas.ops.rules import conv_macs, conv_weights
 from hwnas.ops.spec import OPS, ModuleCall, OpSpec
@@ -29,24 +28,14 @@ def _lraspp_weights(shapes: Sequence[Shape], params: Params) -> int:
     return conv_weights(inputs, channels) + inputs * channels
 
 
-def _pyramid_shape(shapes: Sequence[Shape], params: Params) -> Shape:
-    _, height, width = shapes[0]
-    largest = max(integers(params, "bins"))
-    if min(height, width) < largest:
-        raise GenotypeError(
-            f"a map of {height}x{width} pixels has no grid of {largest}x{largest} cells",
-            f"give it bins of at most {min(height, width)}, a larger image or a smaller output stride",
-        )
-    return _same_size(shapes, params)
-
-
 def _branch_channels(shapes: Sequence[Shape], params: Params) -> int:
     return max(1, shapes[0][0] // len(integers(params, "bins")))
 
 
 def _pyramid_macs(shapes: Sequence[Shape], params: Params) -> int:
     inputs, branch, bins = shapes[0][0], _branch_channels(shapes, params), integers(params, "bins")
-    branches = sum(conv_macs((branch, cells, cells), inputs) for cells in bins)
+    height, width = shapes[0][1:]
+    branches = sum(conv_macs((branch, min(cells, height), min(cells, width)), inputs) for cells in bins)
     return branches + conv_macs(_same_size(shapes, params), inputs + branch * len(bins))
 
 
@@ -79,7 +68,7 @@ OPS.register(
         arity=1,
         defaults={"channels": None, "bins": (1, 2, 3, 6)},
         rules={"channels": CHANNELS, "bins": whole_tuple(1)},
-        infer_shape=_pyramid_shape,
+        infer_shape=_same_size,
         module=lambda shapes, params: ModuleCall("PyramidPool", {"in_channels": shapes[0][0], **params}),
         macs=_pyramid_macs,
         weights=_pyramid_weights,

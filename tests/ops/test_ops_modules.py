@@ -21,7 +21,7 @@ def test_pyramid_pool_is_adaptive_pooling_where_the_bins_divide_the_map() -> Non
     torch.testing.assert_close(module(x), module.project(torch.cat(maps, dim=1)))
 
 
-@pytest.mark.parametrize("size", [(12, 15), (11, 15), (23, 30), (6, 7), (7, 6)])
+@pytest.mark.parametrize("size", [(12, 15), (11, 15), (23, 30), (6, 7), (7, 6), (3, 9)])
 def test_pyramid_pool_sees_every_pixel_at_any_size(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     module = modules.PyramidPool(4, 4, (6,)).eval()

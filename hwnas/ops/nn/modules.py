@@ -241,7 +241,8 @@ class PyramidPool(nn.Module):
     """Pyramid pooling (PSPNet, as in Fast-SCNN): means over grids of ``bins``, 1x1 convolutions, resize, concat, 1x1.
 
     A grid of b cells along s pixels has stride s // b and the kernel that reaches both ends, s - (b - 1) * stride:
-    where b divides s that is adaptive pooling, elsewhere cells overlap more. A fixed kernel exports at every size.
+    where b divides s that is adaptive pooling, elsewhere cells overlap more. A fixed kernel exports at every size. No
+    grid is finer than the map: networks are trained on crops smaller than the images that they will see.
     """
 
     def __init__(self, in_channels: int, channels: int, bins: tuple[int, ...]) -> None:
@@ -255,8 +256,9 @@ class PyramidPool(nn.Module):
         height, width = x.shape[2], x.shape[3]
         maps = [x]
         for cells, branch in zip(self.bins, self.branches, strict=True):
-            stride = (height // cells, width // cells)
-            kernel = (height - (cells - 1) * stride[0], width - (cells - 1) * stride[1])
+            rows, columns = min(cells, height), min(cells, width)
+            stride = (height // rows, width // columns)
+            kernel = (height - (rows - 1) * stride[0], width - (columns - 1) * stride[1])
             pooled = branch(F.avg_pool2d(x, kernel, stride))
             maps.append(F.interpolate(pooled, size=(height, width), mode="bilinear", align_corners=False))
         return self.project(torch.cat(maps, dim=1))
