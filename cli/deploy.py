@@ -1,0 +1,65 @@
+"""``hwnas deploy``: the whole way, from a folder of images and a latency budget to an engine that meets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwnas.cli.options import (
+    BudgetAtOption,
+    BudgetOption,
+    DataOption,
+    MinutesOption,
+    Percentile,
+    ResumeOption,
+    RunOption,
+    SizeOption,
+    SpaceOption,
+    ThreadsOption,
+    parse_budget_ms,
+)
+from hwnas.cli.output import Answer
+from hwnas.cli.verb import Shell, verb
+
+
+@verb(
+    example="hwnas deploy --data camvid:CamVid --size 360x480 --budget 10ms --run runs/a",
+    resumable=True,
+)
+def command(
+    shell: Shell,
+    data: DataOption,
+    size: SizeOption,
+    budget: BudgetOption,
+    run: RunOption,
+    minutes: MinutesOption = 20.0,
+    space: SpaceOption = "realtime",
+    threads: ThreadsOption = 1,
+    budget_at: BudgetAtOption = Percentile.p50,
+    table: Annotated[
+        Path | None, typer.Option("--table", metavar="FILE", help="Use this latency table; else one is measured.")
+    ] = None,
+    resume: ResumeOption = False,
+) -> Answer:
+    """Profile this machine, search under the budget, train, export, validate and draw the network found.
+
+    Ends with exit code 1 if the exported engine misses the budget.
+    """
+    from hwnas.cli import pipeline
+    from hwnas.shapes import parse_size
+
+    return pipeline.deploy(
+        shell,
+        data=data,
+        size_hw=parse_size(size),
+        budget_ms=parse_budget_ms(budget),
+        budget_at=budget_at.value,
+        minutes=minutes,
+        run=run,
+        space=space,
+        threads=threads,
+        table=table,
+        resume=resume,
+    )

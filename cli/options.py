@@ -1,0 +1,76 @@
+"""Arguments and options that several verbs take, each written once, and how their texts are read."""
+
+from __future__ import annotations
+
+import math
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hwnas.errors import BudgetError
+
+if TYPE_CHECKING:
+    from hwnas.ir.genotype import Genotype
+    from hwnas.ir.opgraph import OpGraph
+
+DEFAULT_SIZE = "512x1024"
+DEFAULT_CLASSES = 19
+
+GenotypeArgument = Annotated[
+    str, typer.Argument(metavar="GENOTYPE", help="A genotype file, a run directory, or a name of the zoo.")
+]
+SizeOption = Annotated[str, typer.Option("--size", metavar="HxW", help="Input height x width in pixels.")]
+ClassesOption = Annotated[int, typer.Option("--classes", min=2, help="Number of classes.")]
+DataOption = Annotated[
+    str,
+    typer.Option("--data", metavar="SPEC", help="Data set: streets, camvid:DIR, cityscapes:DIR, voc:DIR, folder:DIR …"),
+]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Threads of the engine.")]
+TableOption = Annotated[Path, typer.Option("--table", metavar="FILE", help="A latency table.")]
+SpaceOption = Annotated[str, typer.Option("--space", metavar="NAME", help="The search space.")]
+BudgetOption = Annotated[
+    str, typer.Option("--budget", metavar="LATENCY", help="Latency of one image: 10ms, 0.01s or 100fps.")
+]
+MinutesOption = Annotated[float, typer.Option("--minutes", min=0.1, help="Bounds the whole command.")]
+RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="Run directory: everything is written there.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")]
+
+
+class Percentile(StrEnum):
+    """Which percentile of the measured latency a budget binds."""
+
+    p50 = "p50"
+    p90 = "p90"
+    p99 = "p99"
+
+
+BudgetAtOption = Annotated[Percentile, typer.Option("--budget-at", help="The percentile that the budget binds.")]
+
+
+def parse_budget_ms(text: str) -> float:
+    """``"10ms"``, ``"10"``, ``"0.01s"`` or ``"100fps"`` → 10.0; a budget that is not positive is a BudgetError."""
+    match = re.fullmatch(r"\s*([-+.\deE]+?)\s*(ms|s|fps)?\s*", text, re.IGNORECASE)
+    try:
+        number = float(match[1]) if match else math.nan
+    except ValueError:
+        number = math.nan
+    if not match or not math.isfinite(number):
+        raise BudgetError(f"the budget {text!r} is not a latency", "write it like --budget 10ms or --budget 100fps")
+    if number <= 0:
+        raise BudgetError(f"the budget {text} is not positive", "give the milliseconds an image may take")
+    unit = (match[2] or "ms").lower()
+    return {"ms": number, "s": number * 1e3, "fps": 1e3 / number}[unit]
+
+
+def graph_of(genotype: str, size: str, classes: int) -> tuple[Genotype, OpGraph]:
+    """The genotype that a file or zoo name stands for, and its op graph for images of ``size``."""
+    from hwnas.shapes import parse_size
+    from hwnas.skeletons.base import expand
+    from hwnas.zoo.catalog import resolve_genotype
+
+    height, width = parse_size(size)
+    found = resolve_genotype(genotype)
+    return found, expand(found, (3, height, width), classes)

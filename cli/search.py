@@ -1,0 +1,53 @@
+"""``hwnas search``: train a supernet and search it under a latency budget."""
+
+from __future__ import annotations
+
+from hwnas.cli.options import (
+    BudgetAtOption,
+    BudgetOption,
+    DataOption,
+    MinutesOption,
+    Percentile,
+    ResumeOption,
+    RunOption,
+    SizeOption,
+    SpaceOption,
+    TableOption,
+    parse_budget_ms,
+)
+from hwnas.cli.output import Answer
+from hwnas.cli.verb import Shell, verb
+
+
+@verb(
+    example="hwnas search --data streets --size 96x128 --budget 5ms --table t.json --run s",
+    resumable=True,
+)
+def command(
+    shell: Shell,
+    data: DataOption,
+    size: SizeOption,
+    budget: BudgetOption,
+    table: TableOption,
+    run: RunOption,
+    minutes: MinutesOption = 15.0,
+    space: SpaceOption = "realtime",
+    budget_at: BudgetAtOption = Percentile.p50,
+    resume: ResumeOption = False,
+) -> Answer:
+    """Search a space for the most accurate network within a latency budget, priced by a table."""
+    from hwnas.cli import pipeline
+    from hwnas.shapes import parse_size
+
+    return pipeline.search(
+        shell,
+        data=data,
+        size_hw=parse_size(size),
+        budget_ms=parse_budget_ms(budget),
+        budget_at=budget_at.value,
+        table=table,
+        minutes=minutes,
+        run=run,
+        space=space,
+        resume=resume,
+    )

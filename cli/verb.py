@@ -1,0 +1,165 @@
+"""What all verbs share: the options every one takes, and how one is run, answered and ended.
+
+A verb is a function ``(shell, its own options…) -> Answer``. :func:`verb` turns it into the command: it adds
+``--json --seed -v -q``, keeps standard output clean while the work runs, prints the answer and maps errors to exit
+codes.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hwnas.cli.output import (
+    EXIT_BROKEN_PIPE,
+    EXIT_BUG,
+    Answer,
+    failure_of,
+    print_answer,
+    print_failure,
+    stderr_console,
+    stdout_kept_clean,
+)
+from hwnas.cli.progress import open_progress
+
+if TYPE_CHECKING:
+    from hwnas.progress import Progress
+
+SHARED_PANEL = "Options of every verb"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What a verb gets from the command line around it."""
+
+    progress: Progress
+    seed: int
+    verbosity: int
+    """-1 with ``-q``, 0, or the number of ``-v``."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The options every verb takes."""
+
+    as_json: bool
+    seed: int
+    verbose: int
+    quiet: bool
+
+
+def verb(*, example: str, resumable: bool = False) -> Callable[[Callable[..., Answer]], Callable[..., int]]:
+    """Turn ``work(shell, …) -> Answer`` into a command that returns its exit code.
+
+    ``example`` ends the command's help. ``resumable``: the command has ``--resume``, which Ctrl-C then points to.
+    """
+
+    def decorate(work: Callable[..., Answer]) -> Callable[..., int]:
+        @functools.wraps(work)
+        def command(json: bool, seed: int, verbose: int, quiet: bool, **options: Any) -> int:
+            return run_verb(work, options, Flags(json, seed, verbose, quiet), resumable=resumable)
+
+        signature = _signature_with_shared_options(work)
+        command.__signature__ = signature  # type: ignore[attr-defined]
+        command.__annotations__ = {name: item.annotation for name, item in signature.parameters.items()}
+        command.example = example  # type: ignore[attr-defined]
+        del command.__wrapped__  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def add_verb(app: typer.Typer, name: str, command: Callable[..., int]) -> None:
+    """Register a command made by :func:`verb`, with its example below its help."""
+    example: str = command.example  # type: ignore[attr-defined]
+    app.command(name, epilog=f"Example:\n\n{example}")(command)
+
+
+def new_group(help_text: str, *, example: str) -> typer.Typer:
+    """A group of verbs (``hwnas zoo list``); without one of them it shows its help."""
+    return typer.Typer(help=help_text, epilog=f"Example:\n\n{example}", no_args_is_help=True)
+
+
+def run_verb(work: Callable[..., Answer], options: dict[str, Any], flags: Flags, *, resumable: bool) -> int:
+    """Run the work, print its answer or its error, and return the exit code."""
+    try:
+        answer = _answer(work, options, flags)
+        print_answer(answer, as_json=flags.as_json)
+        return answer.exit_code
+    except BrokenPipeError:
+        return leave_broken_pipe()
+    except (Exception, KeyboardInterrupt) as error:
+        failure = failure_of(error, resumable=resumable)
+        if flags.verbose and failure.exit_code == EXIT_BUG:
+            traceback.print_exc(file=sys.stderr)
+        print_failure(failure, as_json=flags.as_json)
+        return failure.exit_code
+
+
+def leave_broken_pipe() -> int:
+    """Whoever read our output is gone: say nothing more, not even while the interpreter closes its streams."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_BROKEN_PIPE
+
+
+def _answer(work: Callable[..., Answer], options: dict[str, Any], flags: Flags) -> Answer:
+    verbosity = -1 if flags.quiet else flags.verbose
+    console = stderr_console()
+    _set_up_logs(lambda line: console.print(line, markup=False), verbosity)
+    with stdout_kept_clean(), open_progress(console, quiet=flags.quiet) as progress:
+        return work(Shell(progress, flags.seed, verbosity), **options)
+
+
+class _LineHandler(logging.Handler):
+    """Writes log lines through the console that draws the progress bars, so that neither tears the other."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._write(self.format(record))
+
+
+def _set_up_logs(write: Callable[[str], None], verbosity: int) -> None:
+    levels = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
+    handler = _LineHandler(write)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=levels.get(verbosity, logging.DEBUG), handlers=[handler], force=True)
+    if verbosity <= 0:
+        warnings.simplefilter("ignore")  # libraries' remarks to their developers; -v shows them
+
+
+def _signature_with_shared_options(work: Callable[..., Answer]) -> inspect.Signature:
+    """The signature typer reads: the verb's own options without ``shell``, then the shared ones, all by keyword."""
+    own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
+    shared = inspect.signature(_shared_options, eval_str=True).parameters.values()
+    parameters = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *shared)]
+    return inspect.Signature(parameters, return_annotation=int)
+
+
+def _shared_options(
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.", rich_help_panel=SHARED_PANEL)
+    ] = False,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of everything random.", rich_help_panel=SHARED_PANEL)
+    ] = 0,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Say more.", rich_help_panel=SHARED_PANEL)
+    ] = 0,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress, errors only.", rich_help_panel=SHARED_PANEL)
+    ] = False,
+) -> None:
+    """Only its signature is used."""
