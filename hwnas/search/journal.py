@@ -35,6 +35,7 @@ def open_journal(path: Path) -> JournalStorage:
 
     path = path.absolute()  # the lock is a symlink to it: of a relative one Optuna can never tell the age
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         break_stale_lock(path)
         if path.exists():
             mend_tail(path)

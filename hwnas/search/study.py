@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,8 +117,9 @@ class Study:
         return replace(trial, attempts=trial.attempts + 1)
 
     def finish(self, trial: Trial, outcome: Outcome, duration_s: float) -> Trial:
-        """Record what came of a trial."""
-        closed = replace(trial, outcome=outcome, told=self._told, duration_s=duration_s)
+        """Record what came of a trial. Values that are not finite are left out: JSON has none."""
+        outcome = replace(outcome, values={name: value for name, value in outcome.values.items() if isfinite(value)})
+        closed = replace(trial, outcome=outcome, told=self._told, duration_s=round(duration_s, 6))
         self._told += 1
         with _writing():
             self._storage.set_trial_user_attr(trial.storage_id, "outcome", _outcome_document(closed, outcome))
@@ -226,13 +228,12 @@ def _request_document(request: Request) -> dict[str, Any]:
 
 
 def _outcome_document(trial: Trial, outcome: Outcome) -> dict[str, Any]:
-    finite = {name: float(value) for name, value in outcome.values.items() if abs(value) < float("inf")}
     return {
         "status": outcome.status,
-        "values": finite,
+        "values": {name: float(value) for name, value in outcome.values.items()},
         "note": outcome.note,
         "checkpoint": outcome.checkpoint,
-        "duration_s": round(trial.duration_s, 6),
+        "duration_s": trial.duration_s,
         "told": trial.told,
     }
 

@@ -1,0 +1,74 @@
+"""Budgets and objectives: over a limit is infeasible, unmeasured is an error, NaN is a failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwnas.errors import BudgetError, HwnasError
+from hwnas.search.objective import Budget, Objective, parse_budget
+from hwnas.search.strategy import Outcome, Request
+
+REQUEST = Request({"x": 1}, 0)
+
+
+def judged(objective: Objective, **values: float) -> Outcome:
+    return objective.judge(Outcome(REQUEST, values))
+
+
+@pytest.mark.parametrize(("text", "ms"), [("10ms", 10.0), ("2.5 ms", 2.5), ("800us", 0.8), ("0.01s", 10.0), ("7", 7.0)])
+def test_budget_is_parsed(text: str, ms: float) -> None:
+    assert parse_budget(text).latency_ms == pytest.approx(ms)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "10 minutes", "0ms", "-3ms", "1e999ms", "nan"])
+def test_bad_budget_is_a_budget_error(text: str) -> None:
+    with pytest.raises(BudgetError):
+        parse_budget(text)
+
+
+def test_budget_at_p90_binds_through_the_measured_ratio() -> None:
+    assert Budget(10.0, "p90", ratio=1.25).p50_ms == pytest.approx(8.0)
+    assert Budget(10.0).p50_ms == 10.0
+
+
+def test_budget_at_an_unmeasured_percentile_is_an_error() -> None:
+    with pytest.raises(BudgetError, match="not measured"):
+        Objective.under(Budget(10.0, "p99"))
+    with pytest.raises(BudgetError, match="p75"):
+        Budget(10.0, "p75")
+
+
+def test_over_budget_is_infeasible_not_penalised() -> None:
+    objective = Objective.under(Budget(10.0))
+    over = judged(objective, miou=0.99, latency_ms=10.001)
+    assert over.status == "infeasible"
+    assert objective.score(over) is None
+    assert "10" in over.note
+    within = judged(objective, miou=0.5, latency_ms=10.0)
+    assert objective.score(within) == 0.5
+
+
+@pytest.mark.parametrize("values", [{"miou": 0.5}, {"latency_ms": 3.0}, {}])
+def test_unmeasured_metric_is_an_error_not_a_pass(values: dict[str, float]) -> None:
+    with pytest.raises(HwnasError, match="not measured"):
+        judged(Objective.under(Budget(10.0)), **values)
+
+
+@pytest.mark.parametrize(
+    "values", [{"miou": float("nan"), "latency_ms": 1.0}, {"miou": 0.5, "latency_ms": float("inf")}]
+)
+def test_nan_is_a_failure(values: dict[str, float]) -> None:
+    assert judged(Objective.under(Budget(10.0)), **values).status == "failed"
+
+
+def test_failed_outcome_needs_no_metrics() -> None:
+    failed = Outcome(REQUEST, status="failed", note="diverged")
+    assert Objective.under(Budget(1.0)).judge(failed) is failed
+
+
+def test_excess_is_of_the_worst_known_limit() -> None:
+    objective = Objective("miou", {"latency_ms": 10.0, "macs": 100.0})
+    assert objective.excess({"latency_ms": 5.0, "macs": 150.0}) == pytest.approx(0.5)
+    assert objective.excess({"latency_ms": 10.0}) == 0.0
+    assert objective.excess({}) < 0
+    assert objective.excess({"latency_ms": float("nan")}) == float("inf")
