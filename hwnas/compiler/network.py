@@ -79,7 +79,7 @@ def compile_graph(graph: OpGraph, *, seed: int | None = None) -> Network:
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         for node in graph.nodes:
             if seed is not None:
-                torch.manual_seed(_seed_of(seed, node.name))
+                torch.default_generator.manual_seed(_seed_of(seed, node.name))  # a GPU's state stays
             network.add_module(_checked_name(network, node), _build(graph, node))
     return network
 
