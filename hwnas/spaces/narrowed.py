@@ -1,0 +1,59 @@
+"""A space with fewer options: what is left of it under a budget.
+
+Most options of a wide space cannot be had under a tight budget, or only by genotypes that give up everything else for
+them. A supernet that carries no weights for them trains faster, and a search wastes no proposals on them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from hwnas.errors import HwnasError
+from hwnas.shapes import Value
+from hwnas.spaces.base import Candidate, Choice, Decisions, SearchSpace
+from hwnas.spaces.decisions import uniform_decisions
+
+
+class NarrowedSpace:
+    """``space`` with only the options in ``allowed`` (choice name → options); choices not named keep all of theirs."""
+
+    def __init__(self, space: SearchSpace, allowed: Mapping[str, Sequence[Value]]) -> None:
+        self.name = space.name
+        self._space = space
+        self.choices: Sequence[Choice] = tuple(_narrowed(choice, allowed) for choice in space.choices)
+
+    def decode(self, decisions: Decisions) -> Candidate:
+        return self._space.decode(decisions)
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
+        """Uniform over the decisions that are left."""
+        return uniform_decisions(self, rng)
+
+
+def _narrowed(choice: Choice, allowed: Mapping[str, Sequence[Value]]) -> Choice:
+    if choice.name not in allowed:
+        return choice
+    kept = tuple(option for option in choice.options if option in allowed[choice.name])
+    if not kept:
+        raise HwnasError(f"choice {choice.name!r} would be left without options")
+    return replace(choice, options=kept)
+
+
+def options_in_use(
+    space: SearchSpace, samples: Sequence[Decisions], min_share: float = 0.01
+) -> dict[str, tuple[Value, ...]]:
+    """For each choice the options that at least ``min_share`` of the ``samples`` in which it is active have.
+
+    A choice that is active in no sample keeps all its options.
+    """
+    allowed: dict[str, tuple[Value, ...]] = {}
+    for choice in space.choices:
+        counts = Counter(sample[choice.name] for sample in samples if choice.name in sample)
+        least = min_share * counts.total()
+        kept = tuple(option for option in choice.options if counts[option] and counts[option] >= least)
+        allowed[choice.name] = kept or choice.options
+    return allowed
