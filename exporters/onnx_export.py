@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import logging
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.errors import ArtifactError, HwnasError
 from hwnas.files import write_bytes
-from hwnas.ops.spec import OPS
-from hwnas.progress import Progress, Silent
 from hwnas.shapes import Shape, format_shape
 
 if TYPE_CHECKING:
@@ -27,19 +23,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from hwnas.compiler.network import Network
-    from hwnas.latency.keys import LatencyKey
 
 OPSET = 18
 """The opset that the dynamo exporter writes without a conversion; every engine here reads it."""
 
-CHUNK = 100
-"""Branches exported in one call: beyond some hundred, torch.export's cost per branch grows again."""
-
 NODE_KEY = "hwnas.node"
 """Key of an ONNX node's metadata under which the op graph's node is named that it comes from."""
-
-_SIZE_FREE = frozenset({"Add", "Clip", "Concat", "Conv", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "Relu", "Sigmoid"})
-"""ONNX ops that, as our own modules use them, hold nothing of their input's height and width."""
 
 
 def export_network(
@@ -73,39 +62,6 @@ def export_network(
     assert isinstance(model, ModelProto)
     checker.check_model(model, full_check=True)
     write_bytes(path, model.SerializeToString(deterministic=True))
-
-
-def export_ops(
-    keys: Sequence[LatencyKey], *, seed: int = 0, chunk: int = CHUNK, progress: Progress | None = None
-) -> list[ModelProto]:
-    """One small model for each key, with random weights: inputs ``input0`` …, output ``output``, batch 1.
-
-    Keys whose modules are equal and whose graphs hold no size (most convolutions) are exported once and reshaped.
-    Raises ArtifactError naming the op that cannot be exported.
-    """
-    models: dict[str, ModelProto] = {}
-    first: dict[str, LatencyKey] = {}
-    distinct = list({key.text: key for key in keys}.values())
-    for key in distinct:
-        first.setdefault(_signature(key), key)
-    with (progress or Silent()).task("exporting ops", len(distinct)) as task:
-        for part in _parts(list(first.values()), chunk):
-            models |= _export_keys(part, seed)
-            task.update(len(models))
-        rest = []
-        for key in distinct:
-            twin = first[_signature(key)].text
-            if key.text in models:
-                continue
-            if _holds_no_size(models[twin]):
-                models[key.text] = _reshaped(models[twin], key)
-            else:
-                rest.append(key)
-        for part in _parts(rest, chunk):
-            task.update(len(models))
-            models |= _export_keys(part, seed)
-        task.update(len(models))
-    return [models[key.text] for key in keys]
 
 
 def export_modules(
@@ -296,60 +252,6 @@ def _blamed(network: Network, error: Exception) -> ArtifactError:
     return ArtifactError(f"the network cannot be exported to ONNX: {error}")
 
 
-def _export_keys(keys: Sequence[LatencyKey], seed: int) -> dict[str, ModelProto]:
-    modules = [(_random_module(key, seed), key.input_shapes) for key in keys]
-    models = export_modules(modules, names=[f"op {key.text}" for key in keys])
-    return {key.text: model for key, model in zip(keys, models, strict=True)}
-
-
-def _random_module(key: LatencyKey, seed: int) -> nn.Module:
-    """The op's module, folded, with random weights and biases.
-
-    Random BatchNorm statistics keep the folded biases from being zero: a bias of zeros is optimised away, and the
-    trained net's is not. They also keep a deep chain's values away from denormals, which are slow.
-    """
-    import torch
-    from torch import nn
-
-    from hwnas.exporters.fold import fold_batchnorm
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = OPS.get(key.op).module(key.input_shapes, key.params).build()
-        for part in module.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                for tensor in (part.running_mean, part.bias):
-                    if tensor is not None:
-                        nn.init.normal_(tensor, std=0.5)
-    return fold_batchnorm(module)
-
-
-def _signature(key: LatencyKey) -> str:
-    """Equal for keys whose modules are equal: the module's call and the channels of its inputs."""
-    call = OPS.get(key.op).module(key.input_shapes, key.params)
-    if not call.source.startswith("hwnas."):
-        return key.text  # of other people's modules we do not know whether they look at the size
-    arguments = json.dumps({name: call.kwargs[name] for name in sorted(call.kwargs)})
-    return f"{call.source}.{call.class_name}({arguments})@{[shape[0] for shape in key.input_shapes]}"
-
-
-def _holds_no_size(model: ModelProto) -> bool:
-    return all(node.op_type in _SIZE_FREE for node in model.graph.node)
-
-
-def _reshaped(model: ModelProto, key: LatencyKey) -> ModelProto:
-    """A copy of ``model`` for inputs of the sizes in ``key``."""
-    from onnx import ModelProto
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    output = OPS.get(key.op).infer_shape(key.input_shapes, key.params)
-    for value, shape in zip([*copy.graph.input, *copy.graph.output], [*key.input_shapes, output], strict=True):
-        for place, size in enumerate(shape, start=1):
-            value.type.tensor_type.shape.dim[place].dim_value = size
-    return copy
-
-
 def _as_fragment(model: ModelProto, inputs: Sequence[str], output: str) -> ModelProto:
     """Rename the ends to ``input0`` …, ``output``; the shapes in between are dropped, engines infer them."""
     graph = model.graph
@@ -364,9 +266,3 @@ def _as_fragment(model: ModelProto, inputs: Sequence[str], output: str) -> Model
     graph.name = "op"
     model.producer_name = "hwnas"
     return model
-
-
-def _parts(items: list[Any], size: int) -> list[list[Any]]:
-    """``items`` in parts of nearly equal length, none longer than ``size``."""
-    count = math.ceil(len(items) / size)
-    return [items[len(items) * i // count : len(items) * (i + 1) // count] for i in range(count)]

@@ -1,0 +1,142 @@
+"""How long an engine takes on this machine, with the contract that says how it was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from hwnas.errors import HwnasError
+from hwnas.exporters.artifact import Artifact
+from hwnas.exporters.engine import Session, engine_named
+from hwnas.latency.contract import TimingContract
+from hwnas.latency.measure import Samples, device_fingerprint, time_callable
+from hwnas.progress import Progress, Silent
+
+SCOPES = ("engine",)
+"""What is timed. ``engine``: one run, from a filled input array to a filled output array."""
+
+BLOCK_S = 0.5
+MAX_DISTURBED = 0.2
+"""A block with more of its samples interrupted by other processes is repeated, as long as time allows."""
+
+EXTRA_TIME = 2.0
+"""Up to this many times the wanted duration is spent on getting undisturbed blocks."""
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """Wall-clock latency of one image, milliseconds. Percentiles are over the samples that nothing interrupted."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    worst_ms: float
+    """Over all samples, interrupted ones too."""
+    fps: float
+    """1000 / p50."""
+    cpu_p50_ms: float
+    """CPU time of the process; with one thread, what the latency is on a core of its own."""
+    runs: int
+    disturbed: float
+    """Share of samples that other processes interrupted."""
+    contract: TimingContract
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return {
+            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
+            "contract": self.contract.to_dict(),
+        }
+
+    def at(self, percentile: str) -> float:
+        """``"p50"``, ``"p90"`` or ``"p99"`` in milliseconds."""
+        values = {"p50": self.p50_ms, "p90": self.p90_ms, "p99": self.p99_ms}
+        if percentile not in values:
+            raise HwnasError(f"there is no percentile {percentile!r}", "choose p50, p90 or p99")
+        return values[percentile]
+
+
+def benchmark(
+    artifact: Artifact,
+    *,
+    seconds: float = 5.0,
+    threads: int = 1,
+    scope: str = "engine",
+    min_runs: int = 30,
+    progress: Progress | None = None,
+) -> BenchmarkResult:
+    """Time an artifact on one fixed random image for ``seconds``, and up to three times that on a busy machine."""
+    if scope not in SCOPES:
+        raise HwnasError(f"there is no scope {scope!r}", f"choose one of: {', '.join(SCOPES)}")
+    with artifact.open(threads=threads) as session:
+        samples = time_session(session, seconds=seconds, min_runs=min_runs, progress=progress)
+        contract = _contract(artifact, session, threads, samples)
+    return summarise(samples, contract)
+
+
+def time_session(
+    session: Session, *, seconds: float, min_runs: int = 30, progress: Progress | None = None
+) -> list[Samples]:
+    """Blocks of samples of ``session.run`` on one fixed image, until ``seconds`` of undisturbed ones are had."""
+    image = np.random.default_rng(0).standard_normal(session.input.shape, dtype=np.float32)
+    block_s = min(BLOCK_S, seconds)
+    wanted = max(1, round(seconds / block_s))
+    blocks: list[Samples] = []
+    good = 0
+    with (progress or Silent()).task("timing", wanted) as task:
+        while good < wanted and len(blocks) < wanted * (1 + EXTRA_TIME):
+            warmup_s = 0.3 if not blocks else 0.0
+            least = -(-min_runs // wanted)
+            block = time_callable(lambda: session.run(image), warmup_s=warmup_s, min_runs=least, max_seconds=block_s)
+            blocks.append(block)
+            good += bool(block.disturbed.mean() <= MAX_DISTURBED)
+            task.update(good, f"{np.median(block.wall_ms):.2f} ms")
+    return blocks
+
+
+def summarise(blocks: list[Samples], contract: TimingContract) -> BenchmarkResult:
+    """Percentiles over the blocks' undisturbed samples; over all, if fewer than ten are undisturbed."""
+    wall = np.concatenate([block.wall_ms for block in blocks])
+    cpu = np.concatenate([block.cpu_ms for block in blocks])
+    disturbed = np.concatenate([block.disturbed for block in blocks])
+    clean = ~disturbed if np.count_nonzero(~disturbed) >= 10 else np.ones_like(disturbed)
+    p50, p90, p99 = (float(value) for value in np.quantile(wall[clean], (0.5, 0.9, 0.99)))
+    return BenchmarkResult(
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        worst_ms=float(wall.max()),
+        fps=1000 / p50,
+        cpu_p50_ms=float(np.median(cpu[clean])),
+        runs=sum(block.runs for block in blocks),
+        disturbed=float(disturbed.mean()),
+        contract=contract,
+    )
+
+
+def _contract(artifact: Artifact, session: Session, threads: int, blocks: list[Samples]) -> TimingContract:
+    device = device_fingerprint()
+    height, width = session.input.shape[2:]
+    labels = session.output.dtype == "uint8"
+    return TimingContract(
+        device=str(device["device"]),
+        cores=int(device["cores"]),
+        pinned=tuple(device["pinned"]),
+        governor=str(device["governor"]),
+        engine=artifact.engine,
+        engine_version=engine_named(artifact.engine).available().version,
+        precision=artifact.precision,
+        threads=threads,
+        size_hw=(height, width),
+        batch=session.input.shape[0],
+        inside=("upsampling", "argmax") if labels else ("upsampling",),
+        warmup=f"{blocks[0].warmup_runs} runs",
+        runs=sum(block.runs for block in blocks),
+        estimator="percentiles over samples without involuntary context switches",
+        clock="wall",
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

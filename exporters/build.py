@@ -1,0 +1,103 @@
+"""From a network to an artifact: ONNX, engine file, manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwnas import __version__
+from hwnas.data.base import ClassInfo
+from hwnas.data.preprocess import input_contract
+from hwnas.errors import ArtifactError
+from hwnas.exporters.artifact import MANIFEST, Artifact, Manifest, facts_of, write_manifest
+from hwnas.exporters.engine import engine_named
+from hwnas.exporters.onnx_export import OPSET, export_network
+from hwnas.ir.fingerprint import fingerprint
+from hwnas.latency.measure import device_fingerprint
+
+if TYPE_CHECKING:
+    from hwnas.compiler.network import Network
+    from hwnas.ir.genotype import Genotype
+
+
+def export_artifact(
+    network: Network,
+    genotype: Genotype,
+    directory: Path,
+    *,
+    engine: str = "onnxruntime",
+    precision: str = "fp32",
+    argmax: bool = False,
+    classes: Sequence[ClassInfo] = (),
+    trained: bool = True,
+) -> Artifact:
+    """Export ``network`` (compiled from ``genotype``) for ``engine`` into ``directory``, with its manifest.
+
+    With ``argmax`` the engine gives labels instead of logits. ``classes`` must be as many as the network's. The old
+    manifest is removed first, so that a directory left half written is never taken for an artifact.
+    """
+    graph = network.graph
+    if classes and len(classes) != graph.shape(graph.output)[0]:
+        raise ArtifactError(f"the network has {graph.shape(graph.output)[0]} classes, not {len(classes)}")
+    backend = engine_named(engine)
+    fingerprints = {"genotype": fingerprint(genotype), "weights": weights_fingerprint(network)}
+    (directory / MANIFEST).unlink(missing_ok=True)
+    onnx_path = directory / "model.onnx"
+    export_network(
+        network, onnx_path, argmax=argmax, metadata={f"hwnas.{key}": value for key, value in fingerprints.items()}
+    )
+    entry = backend.build(onnx_path, precision=precision, out_dir=directory)
+    manifest = Manifest(
+        name=genotype.name,
+        engine=engine,
+        engine_version=backend.available().version,
+        precision=precision,
+        opset=OPSET,
+        entry=entry.relative_to(directory).as_posix(),
+        files={path.relative_to(directory).as_posix(): facts_of(path) for path in {onnx_path, entry}},
+        genotype_fingerprint=fingerprints["genotype"],
+        weights_fingerprint=fingerprints["weights"],
+        input=_input(network),
+        output=_output(network, argmax),
+        classes=tuple(classes),
+        device=device_fingerprint(),
+        trained=trained,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        hwnas_version=__version__,
+    )
+    write_manifest(directory, manifest)
+    return Artifact(entry, manifest)
+
+
+def weights_fingerprint(network: Network) -> str:
+    """Hex SHA-256 of a network's tensors and their names, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _input(network: Network) -> dict[str, Any]:
+    graph = network.graph
+    return {"name": "image", "shape": [1, *graph.shape(graph.input)], **input_contract()}
+
+
+def _output(network: Network, argmax: bool) -> dict[str, Any]:
+    classes, height, width = network.graph.shape(network.graph.output)
+    upsampling = "inside, bilinear, align_corners false, to the input's size"
+    if argmax:
+        kind = {"name": "labels", "kind": "labels", "shape": [1, height, width], "dtype": "uint8", "layout": "NHW"}
+    else:
+        kind = {
+            "name": "logits",
+            "kind": "logits",
+            "shape": [1, classes, height, width],
+            "dtype": "float32",
+            "layout": "NCHW",
+        }
+    return {**kind, "upsampling": upsampling}

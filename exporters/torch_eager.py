@@ -1,0 +1,92 @@
+"""PyTorch as it is: the reference engine that exported ones are compared with.
+
+Its "engine file" is the folder of a run: ``genotype.json`` and ``weights.safetensors``, whose metadata give ``size``
+("360x480") and ``classes``. A network in memory is wrapped by :class:`TorchSession`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnas.errors import ArtifactError
+from hwnas.exporters.engine import ENGINES, Availability, Port, Session, check_image
+from hwnas.optional import require
+from hwnas.shapes import parse_size
+
+if TYPE_CHECKING:
+    from hwnas.compiler.network import Network
+
+
+class TorchEagerEngine:
+    """``torch``, fp32, on the CPU."""
+
+    name = "torch-eager"
+
+    def available(self) -> Availability:
+        torch = require("torch", extra="cpu")
+        return Availability(str(torch.__version__), ("cpu",), ("fp32",))
+
+    def build(self, onnx_path: Path, *, precision: str, out_dir: Path) -> Path:
+        """PyTorch runs no ONNX: always an ArtifactError."""
+        raise ArtifactError(
+            "the engine torch-eager is not built from ONNX", "it opens the folder of a run, or use --engine onnxruntime"
+        )
+
+    @contextmanager
+    def open(self, path: Path, *, threads: int = 1) -> Iterator[Session]:
+        import torch
+
+        network = load_network(path)
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield TorchSession(network)
+        finally:
+            torch.set_num_threads(before)
+
+
+class TorchSession:
+    """A compiled network as a session; it is put into evaluation mode and left there."""
+
+    def __init__(self, network: Network) -> None:
+        graph = network.graph
+        self._network = network.eval()
+        self.input = Port(graph.input, (1, *graph.shape(graph.input)), "float32")
+        self.output = Port("logits", (1, *graph.shape(graph.output)), "float32")
+
+    def run(self, image_NCHW: np.ndarray) -> np.ndarray:
+        import torch
+
+        check_image(image_NCHW, self.input)
+        with torch.inference_mode():
+            logits: np.ndarray = self._network(torch.from_numpy(np.ascontiguousarray(image_NCHW))).numpy()
+        return logits
+
+
+def load_network(folder: Path) -> Network:
+    """The network of a run's folder; a missing or damaged file, or weights without a size, is an error that says so."""
+    from hwnas.compiler.network import compile_graph
+    from hwnas.compiler.weights import apply_weights, load_weights
+    from hwnas.ir.serialize import load_genotype
+    from hwnas.skeletons.base import expand
+
+    genotype = load_genotype(folder / "genotype.json")
+    tensors, metadata = load_weights(folder / "weights.safetensors")
+    try:
+        size_hw, classes = parse_size(metadata["size"]), int(metadata["classes"])
+    except (KeyError, ValueError) as error:
+        raise ArtifactError(
+            f"{folder / 'weights.safetensors'} does not say for which size and how many classes it was trained",
+            "train it again with `hwnas train`",
+        ) from error
+    network = compile_graph(expand(genotype, (3, *size_hw), classes))
+    apply_weights(network, tensors)
+    return network.eval()
+
+
+ENGINES.register("torch-eager", TorchEagerEngine())
