@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from hwnas.data.base import ClassInfo
@@ -86,9 +85,7 @@ class Manifest:
             )
         values = {key: value for key, value in document.items() if key not in ("format", "schema_version")}
         try:
-            values["files"] = MappingProxyType(
-                {str(name): FileFacts(**facts) for name, facts in values["files"].items()}
-            )
+            values["files"] = {str(name): FileFacts(**facts) for name, facts in values["files"].items()}
             values["classes"] = tuple(ClassInfo(str(c["name"]), tuple(c["color"])) for c in values["classes"])
             manifest = cls(**values)
         except (KeyError, TypeError, AttributeError) as error:

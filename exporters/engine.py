@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hwnas.errors import MissingPackage
+from hwnas.errors import ArtifactError, MissingPackage
 from hwnas.registry import Registry
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -84,8 +84,6 @@ def engine_named(name: str) -> Engine:
 
 def check_image(image: np.ndarray, port: Port) -> None:
     """Refuse an image of another type or shape than the engine's input."""
-    from hwnas.errors import ArtifactError
-
     if image.dtype.name != port.dtype or image.shape != port.shape:
         raise ArtifactError(
             f"the engine takes {port.dtype} of shape {_text(port.shape)}, not {image.dtype} of {_text(image.shape)}",

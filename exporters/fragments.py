@@ -48,7 +48,8 @@ def assemble_bytes(graph: OpGraph, fragments: Mapping[str, bytes]) -> bytes:
     from onnx import ModelProto
 
     parsed = {key.text: ModelProto.FromString(fragments[key.text]) for key in keys_of(graph).values()}
-    return assemble(graph, parsed).SerializeToString()
+    whole: bytes = assemble(graph, parsed).SerializeToString()
+    return whole
 
 
 def _append(model: ModelProto, fragment: ModelProto, prefix: str, inputs: list[str], output: str) -> None:

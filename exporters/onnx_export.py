@@ -41,9 +41,10 @@ def export_network(
 ) -> None:
     """Write ``network`` as ONNX to ``path``: checked, batch 1, every shape static.
 
-    Input: ``input_name``, float32 (1, C, H, W). Output: ``logits``, float32 (1, K, H, W), or with ``argmax`` ``labels``,
-    uint8 (1, H, W). ONNX nodes are named after the op graph's (``"stage2/block1/Conv_1"``) and carry its name as metadata
-    ``hwnas.node``. ``metadata`` goes into the file. Raises ArtifactError naming the node that cannot be exported.
+    Input: ``input_name``, float32 (1, C, H, W). Output: ``logits``, float32 (1, K, H, W), or with ``argmax``
+    ``labels``, uint8 (1, H, W). ONNX nodes are named after the op graph's (``"stage2/block1/Conv_1"``) and carry its
+    name as metadata ``hwnas.node``. ``metadata`` goes into the file. Raises ArtifactError naming the node that cannot
+    be exported.
     """
     import torch
     from onnx import ModelProto, checker

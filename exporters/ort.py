@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnas.errors import ArtifactError
+from hwnas.errors import ArtifactError, MissingPackage
 from hwnas.exporters.engine import ENGINES, Availability, Port, Session, check_image
 from hwnas.files import write_with
 from hwnas.optional import require
@@ -29,10 +29,8 @@ class OnnxRuntimeEngine:
     def available(self) -> Availability:
         try:
             runtime = require("onnxruntime", extra="cpu")
-        except ImportError:
-            raise
-        except ValueError as error:
-            return Availability(problem=getattr(error, "message", str(error)), hint=getattr(error, "hint", ""))
+        except MissingPackage as error:
+            return Availability(problem=error.message, hint=error.hint)
         return Availability(str(runtime.__version__), tuple(runtime.get_available_providers()), ("fp32",))
 
     def build(self, onnx_path: Path, *, precision: str, out_dir: Path) -> Path:

@@ -24,7 +24,7 @@ LABEL_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Parity:
-    """``differences`` is empty if the engine agrees. Figures are NaN where a difference before made them meaningless."""
+    """``differences`` is empty if the engine agrees. Figures are NaN where an earlier difference voids them."""
 
     differences: tuple[str, ...]
     max_abs: float = float("nan")
