@@ -1,0 +1,158 @@
+"""From a journal of blocks to one latency a model: which clock, estimator and drift correction repeat best here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwnas.errors import TableError
+from hwnas.latency.measure import MeasureError, read_lines
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+ESTIMATORS = ("minimum", "lowest decile", "lower quartile", "median", "trimmed mean")
+"""In the order of the numbers that a block carries."""
+MEDIAN = ESTIMATORS.index("median")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A latency in milliseconds; ``spread`` is the relative half range over its passes (0 with one pass)."""
+
+    ms: float
+    spread: float
+    passes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a journal says. Kernels are given by the estimator that repeats best; nets by the median, being p50.
+
+    ``repeat_error`` maps ``kernel`` and ``net`` to the median relative difference of two passes, ``evidence`` each
+    estimator (``"… / drift"`` if corrected by the reference kernel) to the kernels' repeat error.
+    """
+
+    header: Mapping[str, Any]
+    clock: str
+    estimator: str
+    timings: Mapping[str, Timing]
+    wall: Mapping[str, Timing]
+    failures: Mapping[str, str]
+    repeat_error: Mapping[str, float]
+    evidence: Mapping[str, float]
+    percentiles: Mapping[str, float]
+    reference_ms: float
+    reference_drift: float
+    runs: int
+    disturbed: float
+
+
+def summarise(path: Path, nets: Sequence[str]) -> Summary:
+    """Read a journal; ``nets`` names the models that are whole nets. A damaged or empty journal is a TableError."""
+    try:
+        lines = read_lines(path)
+        if not lines or "engine" not in lines[0]:
+            raise MeasureError(f"the measurements {path} lack their header: they are empty or truncated")
+        return _summarise(lines, set(nets))
+    except MeasureError as error:
+        raise TableError(str(error), "delete the file and measure again") from error
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise TableError(
+            f"the measurements {path} are damaged ({error})", "delete the file and measure again"
+        ) from error
+
+
+def _summarise(lines: Sequence[Mapping[str, Any]], nets: set[str]) -> Summary:
+    header, blocks = lines[0], [line for line in lines[1:] if "error" not in line]
+    for line in blocks:
+        if not np.isfinite([*line["cpu_ms"], *line["wall_ms"]]).all() or min(*line["cpu_ms"], *line["wall_ms"]) <= 0:
+            raise ValueError(f"{line['name']} has a time that is not positive")
+    models = [line for line in blocks if line["name"] != "reference"]
+    references = [line for line in blocks if line["name"] == "reference"]
+    clock = "cpu" if header["threads"] == 1 else "wall"
+    reader = _Reader(references, clock)
+    kernels = [line for line in models if line["name"] not in nets]
+    evidence = reader.evidence(kernels)
+    best = min(evidence, key=lambda name: evidence[name]) if evidence else ESTIMATORS[MEDIAN]
+    estimator, corrected = ESTIMATORS.index(best.removesuffix(" / drift")), best.endswith(" / drift")
+    whole = [line for line in models if line["name"] in nets]
+    timings = reader.timings(kernels, estimator, corrected)
+    timings |= reader.timings(whole, MEDIAN, corrected)
+    level = reader.levels
+    return Summary(
+        header=header,
+        clock=clock,
+        estimator=best,
+        timings=timings,
+        wall=_Reader(references, "wall").timings(models, MEDIAN, False),
+        failures={line["name"]: line["error"] for line in lines[1:] if "error" in line},
+        repeat_error={
+            "kernel": reader.repeat_error(kernels, estimator, corrected),
+            "net": reader.repeat_error(whole, MEDIAN, corrected),
+        },
+        evidence=evidence,
+        percentiles=_percentiles(whole),
+        reference_ms=float(np.median(level)) if len(level) else 0.0,
+        reference_drift=float(np.subtract(*np.quantile(level, (0.9, 0.1))) / np.median(level)) if len(level) else 0.0,
+        runs=int(np.median([line["runs"] for line in models])) if models else 0,
+        disturbed=float(np.mean([line["disturbed"] for line in models])) if models else 0.0,
+    )
+
+
+class _Reader:
+    """Values of blocks on one clock, as they are or divided by how slow the reference kernel was at that moment."""
+
+    def __init__(self, references: Sequence[Mapping[str, Any]], clock: str) -> None:
+        self.field = f"{clock}_ms"
+        ordered = sorted(references, key=lambda line: float(line["at"]))
+        self.times = np.array([float(line["at"]) for line in ordered])
+        self.levels = np.array([float(line[self.field][MEDIAN]) for line in ordered])
+        self.smooth = _running_median(self.levels)
+
+    def value(self, line: Mapping[str, Any], estimator: int, corrected: bool) -> float:
+        value = float(line[self.field][estimator])
+        if corrected and len(self.times):
+            value *= float(np.median(self.levels) / np.interp(float(line["at"]), self.times, self.smooth))
+        return value
+
+    def grouped(self, lines: Sequence[Mapping[str, Any]], estimator: int, corrected: bool) -> dict[str, list[float]]:
+        groups: dict[str, list[float]] = {}
+        for line in lines:
+            groups.setdefault(str(line["name"]), []).append(self.value(line, estimator, corrected))
+        return groups
+
+    def timings(self, lines: Sequence[Mapping[str, Any]], estimator: int, corrected: bool) -> dict[str, Timing]:
+        return {
+            name: Timing(float(np.median(values)), float(np.ptp(values) / 2 / np.median(values)), len(values))
+            for name, values in self.grouped(lines, estimator, corrected).items()
+        }
+
+    def repeat_error(self, lines: Sequence[Mapping[str, Any]], estimator: int, corrected: bool) -> float:
+        """Median over models of |first − second pass| / mean; 0 where nothing was measured twice."""
+        pairs = [v[:2] for v in self.grouped(lines, estimator, corrected).values() if len(v) > 1]
+        return float(np.median([abs(a - b) / (a + b) * 2 for a, b in pairs])) if pairs else 0.0
+
+    def evidence(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Repeat error of every estimator, without and with drift correction; empty if nothing was timed twice."""
+        errors = {}
+        for corrected, suffix in ((False, ""), (True, " / drift")):
+            for index, name in enumerate(ESTIMATORS):
+                errors[name + suffix] = self.repeat_error(lines, index, corrected)
+        return errors if any(errors.values()) else {}
+
+
+def _running_median(values: Floats, reach: int = 2) -> Floats:
+    return np.array([np.median(values[max(0, i - reach) : i + reach + 1]) for i in range(len(values))])
+
+
+def _percentiles(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """p90 and p99 over p50 of wall time, pooled over the nets' samples, each relative to its block's median."""
+    pooled = [np.array(line["samples_ms"]) / np.median(line["samples_ms"]) for line in lines if line.get("samples_ms")]
+    if not pooled:
+        return {}
+    ratios = np.concatenate(pooled)
+    return {"p90": float(np.quantile(ratios, 0.9)), "p99": float(np.quantile(ratios, 0.99))}
