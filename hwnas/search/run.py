@@ -70,7 +70,7 @@ def search(
 
 
 class _Loop:
-    """The state of one running search."""
+    """The state of one running search. Nothing here takes longer as trials accumulate."""
 
     def __init__(
         self, problem: Problem, strategy: Strategy, evaluator: Evaluator, study: Study, clock: Callable[[], float]
@@ -85,6 +85,7 @@ class _Loop:
         self.best: Trial | None = None
         self.best_score: float | None = None
         self.failures = 0
+        self.useless = 0
         self.recent_s: deque[float] = deque(maxlen=8)
         for trial in self.trials:
             self._weigh(trial)
@@ -164,6 +165,7 @@ class _Loop:
         assert trial.outcome is not None
         self.recent_s.append(trial.duration_s)
         self.failures = self.failures + 1 if trial.outcome.status == "failed" else 0
+        self.useless += trial.outcome.status != "ok"
         score = self.problem.objective.score(trial.outcome)
         if score is not None and (self.best_score is None or score > self.best_score):
             self.best, self.best_score = trial, score
@@ -175,9 +177,8 @@ class _Loop:
             parts.append("best " + ", ".join(f"{name} {values[name]:.4g}" for name in self._shown()))
         if new and elapsed_s > 0:
             parts.append(f"{60 * new / elapsed_s:.0f} a minute")
-        bad = sum(trial.outcome is not None and trial.outcome.status != "ok" for trial in self.trials)
-        if bad:
-            parts.append(f"{bad} of {len(self.trials)} failed or over a limit")
+        if self.useless:
+            parts.append(f"{self.useless} of {len(self.trials)} failed or over a limit")
         return ", ".join(parts)
 
     def _shown(self) -> tuple[str, ...]:
