@@ -13,7 +13,7 @@ from hwnas.errors import GenotypeError
 from hwnas.ops.spec import OPS, OpSpec
 from hwnas.shapes import Params, Shape
 
-SHAPES: tuple[Shape, ...] = ((8, 12, 15), (6, 11, 15), (16, 23, 30), (5, 7, 6), (12, 6, 13), (1, 9, 9))
+SHAPES: tuple[Shape, ...] = ((8, 12, 15), (6, 11, 15), (16, 23, 30), (5, 7, 6), (12, 6, 13), (1, 9, 9), (6, 2, 3))
 OPTIONS: dict[str, tuple[object, ...]] = {
     "channels": (5, 8, 24),
     "stride": (1, 2),
@@ -123,3 +123,9 @@ def test_no_op_changes_its_inputs() -> None:
         before = [value.clone() for value in inputs]
         spec.module([(8, 12, 15)] * len(inputs), params).build()(*inputs)
         assert all(torch.equal(value, old) for value, old in zip(inputs, before, strict=True)), name
+
+
+def test_resize_like_takes_channels_from_the_first_and_size_from_the_second() -> None:
+    for shapes in ([(4, 5, 6), (7, 10, 13)], [(4, 9, 9), (2, 3, 4)]):
+        assert OPS.get("resize_like").infer_shape(shapes, {}) == (4, *shapes[1][1:])
+        check(OPS.get("resize_like"), shapes, {})
