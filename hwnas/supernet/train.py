@@ -1,0 +1,174 @@
+"""Training a supernet's shared weights, one sampled path a step."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hwnas.compiler.weights import load_weights, save_weights
+from hwnas.data.batches import Batches
+from hwnas.data.cache import Arrays
+from hwnas.errors import RunError
+from hwnas.ir.opgraph import OpGraph
+from hwnas.progress import Progress
+from hwnas.shapes import Shape
+from hwnas.spaces.base import Decisions
+from hwnas.supernet.paths import PathSampler, Price
+from hwnas.supernet.shared import SharedWeights
+from hwnas.training.device import make_fabric
+from hwnas.training.loop import Fitted, Hooks, Log, fit
+from hwnas.training.losses import class_weights, make_loss
+from hwnas.training.optimizer import make_optimizer
+from hwnas.training.recipe import Recipe
+from hwnas.training.schedule import Budget, Schedule, Spent
+from hwnas.training.train import augmentation_of, crop_of, logits_node
+
+logger = logging.getLogger(__name__)
+
+GraphOf = Callable[[Decisions, Shape], OpGraph]
+"""The op graph of decisions at an input shape (C, H, W)."""
+
+SUPERNET_RECIPE = Recipe(lr=2e-3, crop=0.5, scale=(0.4, 1.0), loss_stride=2, clip_norm=5.0)
+"""Crops of half the data's height and width, mostly of images shrunk to about half."""
+
+
+@dataclass(frozen=True)
+class SupernetTraining:
+    """What a supernet's training did. ``mean_path_ms`` is the mean predicted latency of the paths of this run."""
+
+    fitted: Fitted
+    mean_path_ms: float
+    paths: int
+
+    @property
+    def steps(self) -> int:
+        return self.fitted.spent.steps
+
+
+@dataclass
+class _Tally:
+    """Running totals; saved with a checkpoint."""
+
+    paths: int = 0
+    price_ms: float = 0.0
+    rng: dict[str, Any] = field(default_factory=dict)
+
+
+def train_supernet(
+    shared: SharedWeights,
+    sampler: PathSampler,
+    graph_of: GraphOf,
+    arrays: Arrays,
+    indices: np.ndarray,
+    classes: int,
+    *,
+    budget: Budget,
+    price: Price,
+    recipe: Recipe = SUPERNET_RECIPE,
+    paths_per_step: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int | None = None,
+    checkpoint: Path | None = None,
+    log: Path | None = None,
+    progress: Progress | None = None,
+) -> SupernetTraining:
+    """Train ``shared`` in place on the images at ``indices`` until the budget is spent.
+
+    Each step draws ``paths_per_step`` paths and gives each a batch of its own; their gradients are averaged. With a
+    ``checkpoint`` (a .safetensors file, written every half minute and at the end) a killed training goes on from there,
+    on the same budget; the optimizer's moments start anew.
+    """
+    fabric = make_fabric(recipe, device=device, threads=threads)
+    shared.to(fabric.device)
+    rng = np.random.default_rng([seed, 1])
+    tally = _Tally()
+    spent = Spent()
+    if checkpoint is not None and checkpoint.exists():
+        spent = _restore(checkpoint, shared, sampler, rng, tally)
+    weight = class_weights(arrays.masks[indices], classes, recipe.balance)
+    loss_of = make_loss(recipe, None if weight is None else weight.to(fabric.device))
+    crop_hw = crop_of(recipe, arrays)
+    optimizer = make_optimizer(shared.parameters(), recipe)
+
+    with Batches(
+        arrays,
+        indices,
+        recipe.batch,
+        augmentation_of(recipe, crop_hw),
+        seed=seed,
+        start=spent.steps * paths_per_step,
+        ahead=2,
+    ) as batches:
+
+        def step(first: tuple[Tensor, Tensor]) -> dict[str, float]:
+            chosen = sampler.paths(paths_per_step, rng)
+            losses = []
+            for number, decisions in enumerate(chosen):
+                images, masks = fabric.to_device(first if number == 0 else next(batches))
+                graph = graph_of(decisions, (3, *crop_hw))
+                with fabric.autocast():
+                    images = images.contiguous(memory_format=torch.channels_last)
+                    logits = shared.run(graph, images, output=logits_node(graph))
+                    loss = loss_of(logits, masks)
+                fabric.backward(loss / len(chosen))
+                losses.append(loss.item())
+                tally.price_ms += price(decisions)
+            tally.paths += len(chosen)
+            sampler.feedback(chosen, losses)
+            return {"loss": float(np.mean(losses))}
+
+        def save(now: Spent) -> None:
+            if checkpoint is not None:
+                _save(checkpoint, shared, sampler, rng, tally, now)
+
+        fitted = fit(
+            step,
+            batches,
+            optimizer,
+            budget=budget,
+            schedule=Schedule(recipe.warmup, recipe.power),
+            clip_norm=recipe.clip_norm,
+            spent=spent,
+            hooks=Hooks(checkpoint=save),
+            log=Log(log),
+            progress=progress,
+            label="train the supernet",
+        )
+    return SupernetTraining(fitted, tally.price_ms / max(1, tally.paths), tally.paths)
+
+
+def _save(
+    path: Path, shared: SharedWeights, sampler: PathSampler, rng: np.random.Generator, tally: _Tally, spent: Spent
+) -> None:
+    state = {
+        "steps": spent.steps,
+        "seconds": spent.seconds,
+        "paths": tally.paths,
+        "price_ms": tally.price_ms,
+        "rng": rng.bit_generator.state,
+        "sampler": sampler.state(),
+    }
+    save_weights(shared.state_dict(), path, {"supernet": json.dumps(state)})
+
+
+def _restore(path: Path, shared: SharedWeights, sampler: PathSampler, rng: np.random.Generator, tally: _Tally) -> Spent:
+    tensors, metadata = load_weights(path)
+    try:
+        state: Mapping[str, Any] = json.loads(metadata["supernet"])
+        spent = Spent(int(state["steps"]), float(state["seconds"]))
+        tally.paths, tally.price_ms = int(state["paths"]), float(state["price_ms"])
+        rng.bit_generator.state = state["rng"]
+        sampler.restore(state["sampler"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise RunError(f"the supernet checkpoint {path} is damaged ({error})", "delete it and start again") from error
+    shared.load_state_dict(tensors)
+    return spent

@@ -1,0 +1,150 @@
+"""The one training loop. What a step does (a network's, a supernet's, a gradient method's) is given to it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch.optim import Optimizer
+
+from hwnas.errors import HwnasError
+from hwnas.progress import Progress, Silent
+from hwnas.training.schedule import Budget, Schedule, Spent
+
+Batch = TypeVar("Batch")
+
+Step = Callable[[Batch], Mapping[str, float]]
+"""Computes the loss of a batch, leaves the gradient in the parameters, and returns figures; ``"loss"`` is one."""
+
+
+class DivergedError(HwnasError):
+    """The loss or the gradient is no longer finite."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training did. ``losses`` are (step, mean loss since the previous entry)."""
+
+    spent: Spent
+    losses: tuple[tuple[int, float], ...]
+
+    @property
+    def last_loss(self) -> float:
+        return self.losses[-1][1] if self.losses else math.nan
+
+
+@dataclass
+class Log:
+    """Appends one JSON line every ``every`` steps, with the means since the last; keeps the losses."""
+
+    path: Path | None = None
+    every: int = 20
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    _sums: dict[str, float] = field(default_factory=dict)
+    _count: int = 0
+
+    def add(self, spent: Spent, figures: Mapping[str, float], **facts: float) -> None:
+        """Take one step's figures (averaged) and facts such as the learning rate (the last one counts)."""
+        for name, value in figures.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+        if spent.steps % self.every == 0:
+            self.flush(spent, **facts)
+
+    def flush(self, spent: Spent, **facts: float) -> None:
+        """Write what has been gathered."""
+        if not self._count:
+            return
+        means = {name: total / self._count for name, total in self._sums.items()}
+        self.losses.append((spent.steps, means["loss"]))
+        if self.path is not None:
+            line = json.dumps({"step": spent.steps, "seconds": round(spent.seconds, 3), **facts, **means})
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+        self._sums, self._count = {}, 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What else happens: after each step (a moving average), and every ``checkpoint_seconds`` and at the end."""
+
+    after_step: Callable[[Spent], None] | None = None
+    checkpoint: Callable[[Spent], None] | None = None
+    checkpoint_seconds: float = 30.0
+
+
+def fit(
+    step: Step[Batch],
+    batches: Iterable[Batch],
+    optimizer: Optimizer,
+    *,
+    budget: Budget,
+    until: float = 1.0,
+    schedule: Schedule | None = None,
+    clip_norm: float = 0.0,
+    spent: Spent | None = None,
+    hooks: Hooks | None = None,
+    log: Log | None = None,
+    progress: Progress | None = None,
+    label: str = "training",
+    clock: Callable[[], float] = time.monotonic,
+) -> Fitted:
+    """Take steps on ``batches`` until the budget is spent (or they end), the learning rate falling to 0 with it.
+
+    ``until`` ends this call at that fraction of the budget; a later call goes on. ``spent`` is what earlier calls, or
+    an earlier life of this training, used of the same budget. Raises DivergedError when the loss or the gradient stops
+    being finite; the parameters are then those before that step.
+    """
+    schedule, hooks, log = schedule or Schedule(), hooks or Hooks(), log or Log()
+    spent = spent or Spent()
+    start = last_checkpoint = clock() - spent.seconds
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    with (progress or Silent()).task(label, 1.0) as task:
+        source = iter(batches)
+        while (fraction := budget.fraction(spent)) < until:
+            batch = next(source, None)
+            if batch is None:
+                break
+            lr = _set_lr(optimizer, schedule.factor(fraction))
+            optimizer.zero_grad(set_to_none=True)
+            figures = step(batch)
+            norm = _clip(parameters, clip_norm)
+            if not (math.isfinite(figures["loss"]) and math.isfinite(norm)):
+                raise DivergedError(
+                    f"{label} diverged at step {spent.steps + 1}: loss {figures['loss']:.4g}, gradient norm {norm:.4g}",
+                    f"lower the learning rate (it was {lr:.3g})",
+                )
+            optimizer.step()
+            spent = Spent(spent.steps + 1, clock() - start)
+            log.add(spent, figures, lr=lr)
+            if hooks.after_step:
+                hooks.after_step(spent)
+            if hooks.checkpoint and clock() - last_checkpoint >= hooks.checkpoint_seconds:
+                hooks.checkpoint(spent)
+                last_checkpoint = clock()
+            task.update(budget.fraction(spent), f"step {spent.steps}, loss {figures['loss']:.3f}")
+    log.flush(spent)
+    if hooks.checkpoint:
+        hooks.checkpoint(spent)
+    return Fitted(spent, tuple(log.losses))
+
+
+def _set_lr(optimizer: Optimizer, factor: float) -> float:
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+    lr: float = optimizer.param_groups[0]["lr"]
+    return lr
+
+
+def _clip(parameters: list[Any], clip_norm: float) -> float:
+    """The gradient's norm before clipping; it is measured only where it is clipped."""
+    if not clip_norm:
+        return 0.0
+    return float(torch.nn.utils.clip_grad_norm_(parameters, clip_norm, foreach=True))
