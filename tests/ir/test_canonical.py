@@ -57,13 +57,13 @@ def test_permutation_does_not_change_the_certificate(graph: Graph, random) -> No
 
 
 @given(dags(5), dags(5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_equal_exactly_if_isomorphic(a: Graph, b: Graph) -> None:
     assert (certificate(*a) == certificate(*b)) == isomorphic(a, b)
 
 
 @given(dags(6), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_single_edits_agree_with_networkx(graph: Graph, data: st.DataObject) -> None:
     labels, edges = graph
     edited_labels, edited = list(labels), dict(edges)

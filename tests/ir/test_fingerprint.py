@@ -68,13 +68,13 @@ def isomorphic(a: OpGraph, b: OpGraph) -> bool:
 
 
 @given(op_graphs(), st.integers(0, 2**32))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_names_and_orders_do_not_count(graph: OpGraph, seed: int) -> None:
     assert fingerprint(graph) == fingerprint(renamed(graph, Random(seed)))
 
 
 @given(op_graphs(6), op_graphs(6))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_two_graphs_are_equal_exactly_if_isomorphic(a: OpGraph, b: OpGraph) -> None:
     assert (fingerprint(a) == fingerprint(b)) == isomorphic(a, b)
 
@@ -107,7 +107,7 @@ def edited(graph: OpGraph, data: st.DataObject) -> OpGraph:
 
 
 @given(op_graphs(7), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_single_edits_agree_with_networkx(graph: OpGraph, data: st.DataObject) -> None:
     other = edited(graph, data)
     assert (fingerprint(graph) == fingerprint(other)) == isomorphic(graph, other)

@@ -92,7 +92,6 @@ def test_a_sum_of_zeros_only_is_a_zero() -> None:
 
 
 @given(op_graphs())
-@settings(deadline=None)
 def test_simplified_graphs_are_well_formed_and_final(graph: OpGraph) -> None:
     simple = simplify(graph)
     verify(simple, dead_nodes=False)
@@ -103,7 +102,7 @@ def test_simplified_graphs_are_well_formed_and_final(graph: OpGraph) -> None:
 
 
 @given(op_graphs())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_compiled_network_computes_the_same(graph: OpGraph) -> None:
     torch = pytest.importorskip("torch")
     from hwnas.compiler.network import compile_graph

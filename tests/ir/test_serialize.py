@@ -115,7 +115,7 @@ def places(part: Any) -> list[tuple[Any, Any]]:
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_random_damage_loads_or_is_a_hwnas_error(data: st.DataObject) -> None:
     doc: Any = document()
     for _ in range(data.draw(st.integers(1, 3), label="damages")):
