@@ -8,10 +8,10 @@ from random import Random
 
 import networkx as nx
 import pytest
-from documents import document
-from graphs import op_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ir_documents import document
+from ir_graphs import op_graphs
 
 from hwnas.ir.cell import Cell
 from hwnas.ir.fingerprint import fingerprint

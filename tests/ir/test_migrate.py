@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from documents import document
+from ir_documents import document
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.genotype import SCHEMA_VERSION

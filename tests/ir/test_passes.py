@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import networkx as nx
 import pytest
-from graphs import op_graphs
 from hypothesis import given, settings
+from ir_graphs import op_graphs
 
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.ir.passes.remove_dead_branches import remove_dead_branches

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import document
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ir_documents import document
 
 from hwnas.errors import GenotypeError, HwnasError
 from hwnas.ir.cell import Cell

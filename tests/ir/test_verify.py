@@ -7,8 +7,8 @@ from typing import Any
 
 import networkx as nx
 import pytest
-from graphs import op_graphs
 from hypothesis import given
+from ir_graphs import op_graphs
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
