@@ -109,10 +109,14 @@ class WithinBudget:
         return dict(self.chains[index])
 
     def _moved(self, decisions: dict[str, Value], steps: int, rng: np.random.Generator) -> dict[str, Value]:
-        for _ in range(steps):
+        """``steps`` feasible mutations on, or fewer where four times as many tries find no more."""
+        left = steps
+        for _ in range(4 * steps):
             step = mutate(self.space, decisions, rng)
             if self.price(step) <= self.limit_ms:
-                decisions = step
+                decisions, left = step, left - 1
+                if not left:
+                    break
         return decisions
 
     def _start_chains(
