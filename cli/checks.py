@@ -46,7 +46,13 @@ class Check:
 
 def all_checks() -> list[Check]:
     """Every check, in the order of the report."""
-    from hwnas.cli.engine_checks import check_both_onnxruntimes, check_graphviz, check_onnxruntime, check_torch
+    from hwnas.cli.engine_checks import (
+        check_both_onnxruntimes,
+        check_engines,
+        check_graphviz,
+        check_onnxruntime,
+        check_torch,
+    )
 
     steps: list[Callable[[], list[Check]]] = [
         check_python,
@@ -57,6 +63,7 @@ def all_checks() -> list[Check]:
         check_torch,
         check_onnxruntime,
         check_both_onnxruntimes,
+        check_engines,
         check_graphviz,
         check_extras,
     ]

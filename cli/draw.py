@@ -14,8 +14,6 @@ from hwnas.cli.verb import Shell, verb
 if TYPE_CHECKING:
     from rich.console import Console
 
-FORMATS = ("svg", "png")
-
 
 @verb(example="hwnas draw fast-scnn --size 360x480 --classes 11 -o pictures")
 def command(
@@ -24,19 +22,22 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the pictures.")],
     size: SizeOption = DEFAULT_SIZE,
     classes: ClassesOption = DEFAULT_CLASSES,
+    table: Annotated[
+        Path | None, typer.Option("--table", metavar="FILE", help="Colour nodes by this table's latencies.")
+    ] = None,
 ) -> Answer:
     """Draw a network and each of its cells, as SVG and PNG."""
-    from hwnas.report.dot import render
-    from hwnas.report.draw import draw_cell, draw_network
+    from hwnas.report.draw import draw_genotype
 
     found, graph = graph_of(genotype, size, classes)
-    sources = {"network": draw_network(graph)}
-    sources |= {f"cell-{role}": draw_cell(cell) for role, cell in found.cells.items()}
-    paths = []
-    with shell.progress.task("drawing", len(sources)) as task:
-        for step, (name, source) in enumerate(sources.items()):
-            paths += [render(source, output / f"{name}.{suffix}") for suffix in FORMATS]
-            task.update(step + 1)
+    values = None
+    if table is not None:
+        from hwnas.latency.model import TableModel
+        from hwnas.latency.table import load_table
+
+        values = {node.name: node.latency_ms for node in TableModel(load_table(table)).predict(graph).nodes}
+    with shell.progress.task(f"draw {found.name}", 1):
+        paths = draw_genotype(found, graph, output, values=values)
     document = {"genotype": found.name, "size": size, "classes": classes, "pictures": paths}
 
     def text(console: Console) -> None:

@@ -69,6 +69,18 @@ def check_both_onnxruntimes() -> list[Check]:
     return [Check("onnxruntime twice", "problem", "onnxruntime and onnxruntime-gpu are both installed", mend)]
 
 
+def check_engines() -> list[Check]:
+    """Every engine that is registered, those of other packages included: usable here, or why not."""
+    from hwnas.exporters.engine import ENGINES
+
+    found = {name: ENGINES.get(name).available() for name in ENGINES.names()}
+    usable = [f"{name} {here.version}".strip() for name, here in found.items() if here]
+    checks = [
+        Check("engines", "ok" if usable else "problem", ", ".join(usable) or "none", "" if usable else INSTALL_ORT)
+    ]
+    return checks + [Check(name, "optional", here.problem, here.hint) for name, here in found.items() if not here]
+
+
 def is_installed(distribution: str) -> bool:
     """Whether a distribution of this name is installed."""
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_CLASSES, ClassesOption, GenotypeArgument, TableOption, graph_of
+from hwnas.cli.options import DEFAULT_CLASSES, GenotypeArgument, TableOption, graph_of
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hwnas.latency.model import Prediction
+    from hwnas.latency.table import LatencyTable
 
 
 @verb(example="hwnas predict fast-scnn --table table.json --size 360x480 --classes 11")
@@ -24,15 +26,20 @@ def command(
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="Input height x width; else the table's.")
     ] = None,
-    classes: ClassesOption = DEFAULT_CLASSES,
+    classes: Annotated[
+        int | None, typer.Option("--classes", min=2, help="Number of classes; else the table's.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Use the table for another size than its own.")] = False,
 ) -> Answer:
     """Predict a network's latency on the machine and engine that a table was measured on."""
     from hwnas.latency.model import TableModel
-    from hwnas.latency.table import load_table
+    from hwnas.latency.table import check_setting, load_table
     from hwnas.shapes import parse_size
 
     measured = load_table(table)
     height, width = parse_size(size) if size else measured.contract.size_hw
+    check_setting(measured, replace(measured.contract, size_hw=(height, width)), force=force)
+    classes = classes or classes_of(measured) or DEFAULT_CLASSES
     found, graph = graph_of(genotype, f"{height}x{width}", classes)
     prediction = TableModel(measured).predict(graph)
     document = {
@@ -41,6 +48,7 @@ def command(
         "classes": classes,
         "latency_ms": prediction.latency_ms,
         "interval_ms": prediction.interval_ms,
+        "overhead_ms": prediction.overhead_ms,
         "nodes": prediction.nodes,
         "contract": measured.contract.to_dict(),
     }
@@ -49,6 +57,16 @@ def command(
         print_prediction(console, f"{found.name} at {height}x{width}, {classes} classes", prediction)
 
     return Answer(document, text)
+
+
+def classes_of(table: LatencyTable) -> int | None:
+    """The number of classes that a table was measured for: that of its segmentation heads, if they agree."""
+    from hwnas.latency.keys import parse_key
+
+    keys = [parse_key(text) for text in table.entries]
+    counts = {key.params["classes"] for key in keys if key.op == "seg_head"}
+    (count,) = counts if len(counts) == 1 else (None,)
+    return count if isinstance(count, int) else None
 
 
 def print_prediction(console: Console, title: str, prediction: Prediction) -> None:
@@ -62,6 +80,9 @@ def print_prediction(console: Console, title: str, prediction: Prediction) -> No
     for node in prediction.nodes:
         share = node.latency_ms / prediction.latency_ms
         rows.add_row(node.name, node.op, f"{node.latency_ms:.3f}", f"{share:.1%}", node.source)
+    rows.add_row(
+        "", "", f"{prediction.overhead_ms:.3f}", f"{prediction.overhead_ms / prediction.latency_ms:.1%}", "net"
+    )
     console.print(rows)
     low, high = prediction.interval_ms
     console.print(f"predicted {prediction.latency_ms:.2f} ms, in {low:.2f}-{high:.2f} ms")

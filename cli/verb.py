@@ -73,7 +73,7 @@ def verb(*, example: str, resumable: bool = False) -> Callable[[Callable[..., An
         command.__signature__ = signature  # type: ignore[attr-defined]
         command.__annotations__ = {name: item.annotation for name, item in signature.parameters.items()}
         command.example = example  # type: ignore[attr-defined]
-        del command.__wrapped__  # type: ignore[attr-defined]
+        del command.__wrapped__
         return command
 
     return decorate

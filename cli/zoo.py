@@ -29,7 +29,7 @@ def list_networks(shell: Shell, size: SizeOption = DEFAULT_SIZE, classes: Classe
     for name in names():
         genotype = load(name)
         cost = cost_of(expand(genotype, (3, height, width), classes))
-        rows.append({"name": name, "skeleton": genotype.skeleton, "params": cost.params, "macs": cost.macs})
+        rows.append((name, genotype.skeleton, cost.params, cost.macs))
 
     def text(console: Console) -> None:
         from rich.table import Table
@@ -37,11 +37,12 @@ def list_networks(shell: Shell, size: SizeOption = DEFAULT_SIZE, classes: Classe
         table = Table("network", "skeleton", title=f"at {size}, {classes} classes", title_justify="left")
         table.add_column("params M", justify="right")
         table.add_column("GMACs", justify="right")
-        for row in rows:
-            table.add_row(row["name"], row["skeleton"], f"{row['params'] / 1e6:.2f}", f"{row['macs'] / 1e9:.3f}")
+        for name, skeleton, params, macs in rows:
+            table.add_row(name, skeleton, f"{params / 1e6:.2f}", f"{macs / 1e9:.3f}")
         console.print(table)
 
-    return Answer({"size": size, "classes": classes, "networks": rows}, text)
+    networks = [dict(zip(("name", "skeleton", "params", "macs"), row, strict=True)) for row in rows]
+    return Answer({"size": size, "classes": classes, "networks": networks}, text)
 
 
 @verb(example="hwnas zoo show fast-scnn")

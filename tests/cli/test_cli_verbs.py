@@ -82,3 +82,98 @@ def test_truncated_genotype_is_one_sentence(tmp_path: Path, capsys: pytest.Captu
     path.write_text('{"schema_version": 1, "na')
     assert main(["cost", str(path)]) == 2
     assert "not valid JSON" in capsys.readouterr().err
+
+
+@pytest.fixture
+def table_file(tmp_path: Path) -> Path:
+    """A table that prices every node of the test network at 0.5 ms, measured at its size."""
+    from hwnas.latency.contract import TimingContract
+    from hwnas.latency.keys import keys_of
+    from hwnas.latency.table import Entry, LatencyTable, save_table
+    from hwnas.skeletons.base import expand
+    from hwnas.zoo.catalog import load
+
+    contract = TimingContract("a cpu", 2, "onnxruntime", "1.0", "fp32", 1, (96, 128))
+    keys = keys_of(expand(load("fast-scnn"), (3, 96, 128), 5)).values()
+    path = tmp_path / "table.json"
+    save_table(LatencyTable(contract, {key.text: Entry(0.5) for key in keys}), path)
+    return path
+
+
+def test_predict_adds_up_and_takes_size_and_classes_from_the_table(
+    table_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = answer(capsys, "predict", "fast-scnn", "--table", str(table_file))
+    assert (document["size"], document["classes"]) == ("96x128", 5)
+    parts = sum(node["latency_ms"] for node in document["nodes"]) + document["overhead_ms"]
+    assert document["latency_ms"] == pytest.approx(parts)
+    low, high = document["interval_ms"]
+    assert low < document["latency_ms"] < high
+    assert document["contract"]["engine"] == "onnxruntime"
+
+
+def test_predict_shows_people_every_node(table_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "fast-scnn", "--table", str(table_file)]) == 0
+    out = capsys.readouterr().out
+    assert "seg_head" in out and "predicted" in out
+
+
+def test_predict_refuses_another_size_unless_forced(table_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = ["predict", "fast-scnn", "--table", str(table_file), "--size", "112x128"]
+    assert main(wanted) == 2
+    assert "size_hw" in capsys.readouterr().err
+    assert main([*wanted, "--force"]) in (0, 2)
+    assert "another setting" not in capsys.readouterr().err
+
+
+def test_predict_with_a_truncated_table_is_one_sentence(table_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table_file.write_text(table_file.read_text()[:200])
+    assert main(["predict", "fast-scnn", "--table", str(table_file)]) == 2
+    assert "not valid JSON" in capsys.readouterr().err
+
+
+def test_draw_writes_the_network_and_its_cells(
+    table_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = answer(capsys, "draw", *NET, "--table", str(table_file), "-o", str(tmp_path / "pictures"))["pictures"]
+    assert {Path(path).name for path in pictures} >= {"network.svg", "network.png"}
+    assert all(Path(path).stat().st_size for path in pictures)
+
+
+def folder_dataset(root: Path, label: int) -> str:
+    """Two images for each split, with one mask each that has ``label`` in a corner."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for kind in ("images", "masks"):
+            (root / kind / split).mkdir(parents=True)
+        for index in range(2):
+            picture = rng.integers(0, 255, (40, 48, 3), dtype=np.uint8)
+            mask = rng.integers(0, 2, (40, 48), dtype=np.uint8)
+            mask[0, 0] = label
+            Image.fromarray(picture).save(root / "images" / split / f"{index}.png")
+            Image.fromarray(mask).save(root / "masks" / split / f"{index}.png")
+    (root / "classes.txt").write_text("road\nsky\n")
+    return f"folder:{root}"
+
+
+def test_data_check_passes_a_sound_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = answer(capsys, "data", "check", folder_dataset(tmp_path, label=1))
+    assert document["ok"] is True
+    assert document["images"] == {"train": 2, "val": 2}
+
+
+def test_data_check_fails_on_a_label_outside_the_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = folder_dataset(tmp_path, label=7)
+    assert main(["data", "check", spec, "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert "label-outside-map" in {issue["kind"] for issue in document["issues"]}
+    assert main(["data", "check", spec]) == 1
+    assert "label 7" in capsys.readouterr().out
+
+
+def test_data_check_of_a_missing_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", f"camvid:{tmp_path / 'none'}"]) == 2
+    assert "error: " in capsys.readouterr().err
