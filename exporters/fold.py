@@ -27,8 +27,8 @@ def fold_network(network: Network) -> Network:
 def fold_batchnorm(module: nn.Module) -> nn.Module:
     """``module`` in evaluation mode with BatchNorm folded into convolutions, in place where it can be traced.
 
-    The result's output is the same up to rounding. A module that torch.fx cannot trace is returned unfolded, which
-    changes its speed of export only.
+    The result's output is the same up to rounding. Of a module that torch.fx cannot trace, the parts are folded; what
+    stays unfolded is only slower to export.
     """
     from torch import fx, nn
 
@@ -38,6 +38,8 @@ def fold_batchnorm(module: nn.Module) -> nn.Module:
     try:
         graph = fx.Tracer().trace(module)
     except Exception:  # tracing runs any module's Python code on proxies: whatever it raises means "not traceable"
+        for name, child in list(module.named_children()):
+            module.add_module(name, fold_batchnorm(child))
         return module
     pairs = [pair for node in graph.nodes if (pair := _convolution_before(module, graph, node))]
     if not pairs:

@@ -95,10 +95,13 @@ def export_ops(
 
 def _random_module(key: LatencyKey, seed: int) -> nn.Module:
     """The op's module, folded, with random weights."""
+    import torch
+
     from hwnas.exporters.fold import fold_batchnorm
     from hwnas.exporters.untrained import randomise
 
-    module = OPS.get(key.op).module(key.input_shapes, key.params).build()
+    with torch.random.fork_rng(devices=[]):  # building draws weights
+        module = OPS.get(key.op).module(key.input_shapes, key.params).build()
     randomise(module, seed)
     return fold_batchnorm(module)
 

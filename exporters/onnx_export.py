@@ -122,6 +122,7 @@ def _export(module: nn.Module, examples: tuple[Tensor, ...], inputs: list[str], 
         raise _ExportFailure(_first_cause(error)) from error
     assert program is not None
     model = program.model_proto
+    _give_constants_a_node(model)
     _strip_notes(model)
     return model
 
@@ -136,18 +137,30 @@ def _first_cause(error: BaseException) -> str:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the exporter, and pause garbage collection: it costs a quarter of the time on so many live objects."""
-    logger = logging.getLogger("torch.onnx")
-    level, collecting = logger.level, gc.isenabled()
-    logger.setLevel(logging.ERROR)  # "torchvision is not installed", once for each of its ops
+    # "torchvision is not installed", once for each of its ops; notes on passes that had nothing to do
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
+    levels, collecting = [logger.level for logger in loggers], gc.isenabled()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     gc.disable()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         if collecting:
             gc.enable()
+
+
+def _give_constants_a_node(model: ModelProto) -> None:
+    """An output that is a constant (the op ``none``) comes as a bare initializer, which ONNX does not allow."""
+    outputs = {output.name for output in model.graph.output}
+    for initializer in model.graph.initializer:
+        if initializer.name in outputs:
+            name, initializer.name = initializer.name, f"{initializer.name}_value"
+            model.graph.node.add(op_type="Identity", name=f"{name}_node", input=[initializer.name], output=[name])
 
 
 def _strip_notes(model: ModelProto) -> None:

@@ -1,0 +1,64 @@
+"""Small networks to export: random genotypes of the realtime space at sizes that no stride divides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hwnas.compiler.network import Network, compile_graph
+from hwnas.data.base import ClassInfo
+from hwnas.exporters.artifact import Artifact
+from hwnas.exporters.build import export_artifact
+from hwnas.exporters.untrained import randomise
+from hwnas.ir.genotype import Genotype
+from hwnas.ir.opgraph import OpGraph
+from hwnas.skeletons.base import expand
+from hwnas.spaces.base import SPACES
+
+SIZE_HW = (70, 102)
+CLASSES = tuple(ClassInfo(f"class{i}", (20 * i, 255 - 20 * i, 40)) for i in range(5))
+
+torch.set_num_threads(1)
+
+
+def random_genotype(seed: int) -> Genotype:
+    space = SPACES.get("realtime")
+    return space.decode(space.sample(np.random.default_rng(seed))).genotype
+
+
+def graph_of(genotype: Genotype, size_hw: tuple[int, int] = SIZE_HW) -> OpGraph:
+    return expand(genotype, (3, *size_hw), len(CLASSES))
+
+
+def random_network(graph: OpGraph, seed: int = 0) -> Network:
+    network = compile_graph(graph, seed=seed)
+    randomise(network, seed)
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def genotype() -> Genotype:
+    return random_genotype(3)
+
+
+@pytest.fixture(scope="session")
+def network(genotype: Genotype) -> Network:
+    return random_network(graph_of(genotype))
+
+
+@pytest.fixture(scope="session")
+def exported(genotype: Genotype, network: Network, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    """The network's artifacts ``logits`` and ``labels``; tests that change files copy them first."""
+    root: Path = tmp_path_factory.mktemp("artifacts")
+    return {
+        kind: export_artifact(network, genotype, root / kind, argmax=kind == "labels", classes=CLASSES)
+        for kind in ("logits", "labels")
+    }
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (4, *SIZE_HW, 3), dtype=np.uint8)
