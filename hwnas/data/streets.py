@@ -1,13 +1,14 @@
-"""``streets``: a built-in, procedural data set of street scenes. No file is read; every image is computed when it is read.
+"""``streets``: a built-in, procedural data set of street scenes. No file is read: images are computed.
 
-Options follow the colon: ``streets:size=180x240,train=200,val=50,seed=0``. An image depends on the seed, its split and its
-index only. Scenes are independent of each other (not a video), so neighbours are no nearer than others.
+Options follow the colon: ``streets:size=180x240,train=200,val=50,seed=0``. An image depends on the seed, its split and
+its index only. Scenes are independent of each other (not a video), so neighbours are no nearer than others.
 """
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +78,7 @@ class Streets:
     def draw(self, item: Item) -> tuple[np.ndarray, np.ndarray]:
         """The picture (H, W, 3) uint8 and its labels (H, W) uint8."""
         note_read(item.split, item.key)
-        rng = np.random.default_rng([self.seed, zlib.crc32(item.split.encode()), item.index])
-        return render(sample_scene(rng), (self.height, self.width))
+        return _draw(self.seed, item.split, item.index, (self.height, self.width))
 
     def read_image(self, item: Item) -> np.ndarray:
         """(H, W, 3) uint8 RGB."""
@@ -91,6 +91,16 @@ class Streets:
     def signature(self, split: str) -> str:
         """The options and the version of what draws."""
         return f"{VERSION} {self.spec}"
+
+
+@lru_cache(maxsize=32)
+def _draw(seed: int, split: str, index: int, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Kept for a moment, since an image and its mask are asked for one after the other."""
+    rng = np.random.default_rng([seed, zlib.crc32(split.encode()), index])
+    picture, labels = render(sample_scene(rng), size_hw)
+    picture.setflags(write=False)
+    labels.setflags(write=False)
+    return picture, labels
 
 
 def open_streets(argument: str) -> Dataset:

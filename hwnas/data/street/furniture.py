@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
-from hwnas.data.street.canvas import Canvas
+from hwnas.data.street.canvas import Canvas, Paint, Pixel, Point
 from hwnas.data.street.scene import Color, Label, Thing
 
 LEAVES: tuple[Color, ...] = ((74, 110, 46), (58, 92, 48), (96, 122, 54), (120, 124, 50), (52, 82, 56), (138, 100, 44))
@@ -14,65 +17,59 @@ METAL: tuple[Color, ...] = ((92, 94, 96), (58, 62, 60), (128, 130, 130), (52, 70
 def draw_tree(canvas: Canvas, thing: Thing) -> None:
     """A trunk and a crown of many clumps of leaves, lighter towards the sun."""
     rng = np.random.default_rng(thing.seed)
-    foot = canvas.camera.to_camera(np.array([thing.x, 0.0, thing.z]))
-    depth = float(foot[2])
-    if depth < 2.5:
+    foot = canvas.camera.foot(thing.x, thing.z)
+    if foot is None or foot[1] < 2.5:
         return
+    (x, y), depth = foot
     scale = canvas.camera.focal / depth * thing.size
-    x, y = (float(value) for value in canvas.camera.to_pixels(foot))
-    trunk = float(rng.uniform(1.9, 2.7))
-    tall, wide = float(rng.uniform(3.2, 5.2)), float(rng.uniform(1.5, 2.6))
+    trunk, tall, wide = float(rng.uniform(1.9, 2.7)), float(rng.uniform(3.2, 5.2)), float(rng.uniform(1.5, 2.6))
     lean = float(rng.normal(0, 0.12))
     bark = canvas.lit((88, 70, 54), None, depth)
     top = (x + lean * scale, y - (trunk + tall * 0.4) * scale)
     canvas.line([(x, y), top], 0.27 * scale, bark, Label.TREE)
-    for _ in range(3):
-        end = (top[0] + rng.uniform(-0.7, 0.7) * wide * scale, y - (trunk + tall * rng.uniform(0.4, 0.8)) * scale)
-        canvas.line([(x + lean * 0.6 * scale, y - trunk * 0.9 * scale), end], 0.12 * scale, bark, Label.TREE)
+    if scale > 12:
+        for across, up in rng.uniform((-0.7, 0.4), (0.7, 0.8), (3, 2)).tolist():
+            end = (top[0] + across * wide * scale, y - (trunk + tall * up) * scale)
+            canvas.line([(x + lean * 0.6 * scale, y - trunk * 0.9 * scale), end], 0.12 * scale, bark, Label.TREE)
     middle = (x + lean * scale, y - (trunk + tall * 0.5) * scale)
-    _clumps(canvas, middle, (wide * scale, tall * 0.52 * scale), depth, scale, rng)
+    _draw_clumps(canvas, middle, (wide * scale, tall * 0.52 * scale), depth, rng)
 
 
 def draw_bush(canvas: Canvas, thing: Thing) -> None:
     """A low clump."""
     rng = np.random.default_rng(thing.seed)
-    foot = canvas.camera.to_camera(np.array([thing.x, 0.0, thing.z]))
-    depth = float(foot[2])
-    if depth < 2:
+    foot = canvas.camera.foot(thing.x, thing.z)
+    if foot is None or foot[1] < 2:
         return
+    (x, y), depth = foot
     scale = canvas.camera.focal / depth * thing.size
-    x, y = (float(value) for value in canvas.camera.to_pixels(foot))
-    _clumps(canvas, (x, y - 0.5 * scale), (1.0 * scale, 0.55 * scale), depth, scale, rng)
+    _draw_clumps(canvas, (x, y - 0.5 * scale), (1.0 * scale, 0.55 * scale), depth, rng)
 
 
-def _clumps(
-    canvas: Canvas,
-    middle: tuple[float, float],
-    radii: tuple[float, float],
-    depth: float,
-    scale: float,
-    rng: np.random.Generator,
-) -> None:
-    """Leaves in an ellipse: from the dark inside out, each clump lit by where on the crown it sits."""
-    leaf = LEAVES[int(rng.integers(len(LEAVES)))]
-    camera = canvas.camera
-    sun = canvas.light.to_sun
-    right = sun[0] * camera.cos - sun[2] * camera.sin
+def _draw_clumps(canvas: Canvas, middle: Pixel, radii: Pixel, depth: float, rng: np.random.Generator) -> None:
+    """Leaves in an ellipse: each clump lit by where on the crown it sits, the light ones over the dark."""
+    leaf = np.array(LEAVES[int(rng.integers(len(LEAVES)))])
+    camera, light = canvas.camera, canvas.light
     # Far trees are a few pixels high and need few clumps.
-    count = int(np.clip(scale * 2.2, 10, 85))
+    count = int(np.clip(radii[1] * 0.75, 8, 80))
     angle = rng.uniform(0, 2 * np.pi, count)
     out = np.sqrt(np.linspace(0.05, 1.0, count))
     bumpy = 1 + 0.14 * np.sin(angle * 3 + rng.uniform(0, 6)) + 0.10 * np.sin(angle * 7 + rng.uniform(0, 6))
     dx, dy = out * bumpy * np.cos(angle), out * bumpy * np.sin(angle)
-    size = rng.uniform(0.17, 0.34, count) * (1.25 - 0.55 * out)
-    toward = dx * right + dy * max(sun[1], 0.35)
-    shade = 0.72 + 0.34 * toward + rng.normal(0, 0.09, count)
-    for place in np.argsort(toward + 0.5 * rng.random(count)):
-        value = float(np.clip(shade[place], 0.35, 1.45))
-        fill = canvas.lit((leaf[0] * value, leaf[1] * value, leaf[2] * value), None, depth)
-        center = (middle[0] + dx[place] * radii[0] * 0.86, middle[1] - dy[place] * radii[1] * 0.86)
-        radius = float(size[place])
-        canvas.ellipse(center, (radius * radii[0] * 1.1, radius * radii[1]), fill, Label.TREE)
+    size = rng.uniform(0.17, 0.34, count) * (1.25 - 0.55 * out) * min(1 + 6 / count, 1.6)
+    right = light.to_sun[0] * camera.cos - light.to_sun[2] * camera.sin
+    toward = dx * right + dy * max(light.to_sun[1], 0.35)
+    shade = np.clip(0.72 + 0.34 * toward + rng.normal(0, 0.09, count), 0.35, 1.45)
+    clear = float(np.exp(-depth / light.haze_m))
+    bright = leaf * (np.array(light.ambient) + 0.45 * np.array(light.sun)) * clear
+    colors = np.clip(shade[:, None] * bright + np.array(light.sky_low) * (1 - clear), 0, 255).astype(int).tolist()
+    order = np.argsort(toward + 0.5 * rng.random(count)).tolist()
+    columns = (middle[0] + dx * radii[0] * 0.86).tolist()
+    rows = (middle[1] - dy * radii[1] * 0.86).tolist()
+    wide, tall = (size * radii[0] * 1.1).tolist(), (size * radii[1]).tolist()
+    for place in order:
+        red, green, blue = colors[place]
+        canvas.ellipse((columns[place], rows[place]), (wide[place], tall[place]), (red, green, blue), Label.TREE)
 
 
 class _Post:
@@ -80,22 +77,21 @@ class _Post:
 
     def __init__(self, canvas: Canvas, thing: Thing, height: float, width: float, color: Color) -> None:
         self.canvas = canvas
-        foot = canvas.camera.to_camera(np.array([thing.x, 0.0, thing.z]))
-        self.depth = float(foot[2])
-        self.visible = self.depth > 2
-        if self.visible:
-            self._origin = canvas.camera.to_pixels(foot)
+        foot = canvas.camera.foot(thing.x, thing.z)
+        self.visible = foot is not None and foot[1] > 2
+        if foot is not None and self.visible:
+            (self._column, self._row), self.depth = foot
             self.scale = canvas.camera.focal / self.depth
             self.fill = canvas.lit(color, None, self.depth)
             canvas.line([self.at(0, 0), self.at(0, height)], width * self.scale, self.fill, Label.POLE)
 
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        return float(self._origin[0] + x * self.scale), float(self._origin[1] - y * self.scale)
+    def at(self, x: float, y: float) -> Pixel:
+        return self._column + x * self.scale, self._row - y * self.scale
 
-    def shape(self, points: np.ndarray, color: Color, *, shine: bool = False) -> None:
+    def shape(self, points: Sequence[Pixel], color: Color, *, shine: bool = False) -> None:
         """A sign's polygon, (n, 2) metres."""
         fill = self.canvas.glow(color, self.depth) if shine else self.canvas.lit(color, (0, 0.3, -0.9), self.depth)
-        self.canvas.polygon(np.array([self.at(float(x), float(y)) for x, y in points]), fill, Label.SIGN)
+        self.canvas.polygon([self.at(x, y) for x, y in points], fill, Label.SIGN)
 
 
 def draw_lamp(canvas: Canvas, thing: Thing) -> None:
@@ -177,15 +173,17 @@ def draw_fence(canvas: Canvas, thing: Thing) -> None:
     x, z, height = thing.x, thing.z, thing.size
     side = -1.0 if thing.x > 0 else 1.0
     normal = (side, 0.0, 0.0)
-    ends = canvas.camera.to_camera(np.array([(x, 0.0, z - 1), (x, 0.0, z + 1)]))
-    if ends[:, 2].min() < 1.5:
+    near, far = canvas.camera.foot(x, z - 1), canvas.camera.foot(x, z + 1)
+    if near is None or far is None:
         return
-    depth = float(ends[:, 2].mean())
-    quad = _panel(x, z - 1, z + 1, 0, height)
-    pixels = canvas.camera.to_pixels(canvas.camera.to_camera(quad))
+    depth = (near[1] + far[1]) / 2
+    seen = canvas.camera.see(_panel(x, z - 1, z + 1, 0, height))
+    if seen is None:
+        return
+    pixels = seen[0]
     if thing.kind == "fence1":
         canvas.polygon(pixels, canvas.lit((136, 104, 72), normal, depth), Label.FENCE)
-        for board in range(0, 8):
+        for board in range(8):
             if depth < 30:
                 start = z - 1 + board * 0.25
                 canvas.face(_panel(x, start, start + 0.05, 0, height), (92, 68, 48), normal, Label.FENCE)
@@ -199,23 +197,27 @@ def draw_fence(canvas: Canvas, thing: Thing) -> None:
     fill = canvas.lit(metal, normal, depth)
     scale = canvas.camera.focal / depth
     for y in (low + 0.08, height - 0.05):
-        line = canvas.camera.to_pixels(canvas.camera.to_camera(np.array([(x, y, z - 1), (x, y, z + 1)])))
-        canvas.line([tuple(point) for point in line.tolist()], 0.05 * scale, fill, None)
-    if depth < 40:
-        for bar in np.linspace(z - 1, z + 1, 13 if depth < 16 else 7):
-            line = canvas.camera.to_pixels(canvas.camera.to_camera(np.array([(x, low, bar), (x, height, bar)])))
-            canvas.line([tuple(point) for point in line.tolist()], 0.03 * scale, fill, None)
+        _draw_rail(canvas, (x, y, z - 1), (x, y, z + 1), 0.05 * scale, fill)
+    bars = 13 if depth < 16 else 7 if depth < 40 else 0
+    for place in range(bars):
+        at = z - 1 + 2 * place / (bars - 1)
+        _draw_rail(canvas, (x, low, at), (x, height, at), 0.03 * scale, fill)
 
 
-def _panel(x: float, near: float, far: float, low: float, high: float) -> np.ndarray:
-    return np.array([(x, low, near), (x, low, far), (x, high, far), (x, high, near)])
+def _draw_rail(canvas: Canvas, start: Point, end: Point, width: float, fill: Paint) -> None:
+    camera = canvas.camera
+    canvas.line([camera.to_pixel(camera.to_camera(start)), camera.to_pixel(camera.to_camera(end))], width, fill, None)
 
 
-def _box(x: float, y: float, half_width: float, half_height: float) -> np.ndarray:
+def _panel(x: float, near: float, far: float, low: float, high: float) -> list[Point]:
+    return [(x, low, near), (x, low, far), (x, high, far), (x, high, near)]
+
+
+def _box(x: float, y: float, half_width: float, half_height: float) -> list[Pixel]:
     w, h = half_width, half_height
-    return np.array([(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)])
+    return [(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)]
 
 
-def _regular(corners: int, radius: float, turn: float, y: float) -> np.ndarray:
-    angles = turn + np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    return np.stack([radius * np.cos(angles), y + radius * np.sin(angles)], -1)
+def _regular(corners: int, radius: float, turn: float, y: float) -> list[Pixel]:
+    angles = [turn + 2 * math.pi * place / corners for place in range(corners)]
+    return [(radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]

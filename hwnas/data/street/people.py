@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwnas.data.street.canvas import Canvas
+from hwnas.data.street.canvas import Canvas, Pixel
 from hwnas.data.street.scene import Color, Label, Thing
 
 CLOTHES: tuple[Color, ...] = (
@@ -18,23 +18,18 @@ HAIR: tuple[Color, ...] = ((30, 24, 22), (70, 46, 32), (140, 104, 60), (110, 108
 class _Figure:
     """Draws in metres to the right of and above a foot point; light and haze as at that point."""
 
-    def __init__(self, canvas: Canvas, thing: Thing, size: float, label: Label) -> None:
-        foot = canvas.camera.to_camera(np.array([thing.x, 0.0, thing.z]))
-        self.depth = float(foot[2])
+    def __init__(self, canvas: Canvas, foot: tuple[Pixel, float], size: float, label: Label) -> None:
         self.canvas, self.label = canvas, label
-        if self.depth > 1:
-            self._origin = canvas.camera.to_pixels(foot)
-            self.pixels_per_m = canvas.camera.focal / self.depth * size
+        (self._column, self._row), self.depth = foot
+        self.pixels_per_m = canvas.camera.focal / self.depth * size
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Metres to pixels."""
-        return float(self._origin[0] + x * self.pixels_per_m), float(self._origin[1] - y * self.pixels_per_m)
+        return self._column + x * self.pixels_per_m, self._row - y * self.pixels_per_m
 
     def shape(self, color: Color, *points: tuple[float, float]) -> None:
         """A filled polygon."""
-        self.canvas.polygon(
-            np.array([self.at(*p) for p in points]), self.canvas.lit(color, None, self.depth), self.label
-        )
+        self.canvas.polygon([self.at(*p) for p in points], self.canvas.lit(color, None, self.depth), self.label)
 
     def limb(self, color: Color, width: float, *points: tuple[float, float]) -> None:
         """A bent line, ``width`` metres thick."""
@@ -51,9 +46,10 @@ class _Figure:
 def draw_person(canvas: Canvas, thing: Thing) -> None:
     """Someone standing or walking; ``thing.size`` is the height in metres."""
     rng = np.random.default_rng(thing.seed)
-    figure = _Figure(canvas, thing, thing.size / 1.75, Label.PERSON)
-    if figure.depth <= 1:
+    foot = canvas.camera.foot(thing.x, thing.z)
+    if foot is None:
         return
+    figure = _Figure(canvas, foot, thing.size / 1.75, Label.PERSON)
     top, legs = _choose(CLOTHES, rng), _choose(CLOTHES, rng)
     skin, hair = _choose(SKIN, rng), _choose(HAIR, rng)
     stride = float(rng.uniform(0.02, 0.3)) * (1 if rng.random() < 0.7 else 0.15)
@@ -84,9 +80,10 @@ def draw_person(canvas: Canvas, thing: Thing) -> None:
 def draw_cyclist(canvas: Canvas, thing: Thing) -> None:
     """A rider and the bicycle; the wheels' whole discs are labelled, as annotators do."""
     rng = np.random.default_rng(thing.seed)
-    figure = _Figure(canvas, thing, thing.size, Label.CYCLIST)
-    if figure.depth <= 1.5:
+    foot = canvas.camera.foot(thing.x, thing.z)
+    if foot is None:
         return
+    figure = _Figure(canvas, foot, thing.size, Label.CYCLIST)
     away = thing.heading + np.arctan2(thing.x - canvas.camera.view.x, thing.z) * -1
     long = max(abs(float(np.sin(away))), 0.16)  # how much of the bicycle's length is seen
     ahead = 1.0 if np.sin(away) >= 0 else -1.0

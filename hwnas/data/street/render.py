@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
+from PIL import Image
 
 from hwnas.data.street.buildings import draw_building, draw_skyline
 from hwnas.data.street.canvas import Camera, Canvas
@@ -40,9 +43,19 @@ GRAIN = np.array([0.025, 0.03, 0.05, 0.05, 0.03, 0.02, 0.16, 0.008, 0.05, 0.05, 
 
 
 def render(scene: Scene, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The picture (H, W, 3) uint8 and its labels (H, W) uint8. Drawn at twice the size and averaged, so edges are soft."""
-    camera = Camera(scene.view, (2 * size_hw[0], 2 * size_hw[1]))
-    canvas = Canvas(*paint_background(scene, camera), camera, scene.light)
+    """The picture (H, W, 3) uint8 and its labels (H, W) uint8.
+
+    Things are drawn at twice the size and averaged, so that their edges are soft.
+    """
+    height, width = size_hw
+    picture, ground = paint_background(scene, size_hw)
+    twice = (2 * width, 2 * height)
+    canvas = Canvas(
+        Image.fromarray(picture).resize(twice, Image.Resampling.NEAREST),
+        Image.fromarray(ground).resize(twice, Image.Resampling.NEAREST),
+        Camera(scene.view, (2 * height, 2 * width)),
+        scene.light,
+    )
     draw_skyline(canvas, scene.seed)
     edge = max(abs(scene.street.edge(-1)), scene.street.edge(1))
     behind = [thing for thing in scene.things if thing.kind == "tree" and abs(thing.x) > edge]
@@ -67,17 +80,29 @@ def _photograph(picture: np.ndarray, labels: np.ndarray, scene: Scene) -> np.nda
     rng = np.random.default_rng([scene.seed, 1])
     rows, columns = np.arange(height), np.arange(width)
     shift = rng.integers(0, TILE, 2)
-    tile = noise_tile(0.7)
-    grain = tile[(rows[:, None] + shift[0]) & (TILE - 1), (columns[None, :] + shift[1]) & (TILE - 1)]
-    down, across = (rows - height / 2) / height, (columns - width / 2) / width
-    rim = 1 - rng.uniform(0.05, 0.3) * (down[:, None] ** 2 + across[None, :] ** 2)
-    exposure = float(rng.uniform(0.85, 1.15))
-    factor = ((1 + grain * GRAIN[labels]) * rim * exposure).astype(np.float32)
-    cast = (1 + rng.normal(0, 0.025, 3)).astype(np.float32)
-    color = picture * factor[..., None] * cast
-    gray = color.mean(2, keepdims=True)
-    color += np.float32(rng.uniform(-0.25, 0.12)) * (color - gray)
-    dark = 2.2 if scene.light.night else 1.0
-    color += rng.standard_normal((height, width, 1), np.float32) * np.float32(rng.uniform(1, 3) * dark)
-    color += rng.standard_normal((height, width, 3), np.float32) * np.float32(rng.uniform(0.5, 2) * dark)
+    grain = noise_tile(0.7)[(rows[:, None] + shift[0]) & (TILE - 1), (columns[None, :] + shift[1]) & (TILE - 1)]
+    down, across = ((rows - height / 2) / height) ** 2, ((columns - width / 2) / width) ** 2
+    rim = 1 - rng.uniform(0.05, 0.3) * (down[:, None] + across[None, :]).astype(np.float32)
+    factor = (1 + grain * GRAIN[labels]) * rim
+    # Exposure, the colour cast and saturation are one matrix.
+    saturation = float(rng.uniform(-0.2, 0.15))
+    mix = ((1 + saturation) * np.eye(3) - saturation / 3) * (1 + rng.normal(0, 0.025, 3)) * rng.uniform(0.9, 1.2)
+    color = picture.astype(np.float32) @ mix.astype(np.float32)
+    color *= factor[..., None]
+    strength = 2.2 if scene.light.night else 1.0
+    color += _sensor_noise(rng, (height, width, 1)) * np.float32(rng.uniform(1, 3) * strength)
+    color += _sensor_noise(rng, (height, width, 3)) * np.float32(rng.uniform(0.5, 2) * strength)
     return np.clip(color, 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _noise_pool() -> np.ndarray:
+    return np.random.default_rng(20260102).standard_normal(1 << 19, np.float32)
+
+
+def _sensor_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal noise, cut from a pool at a random place: drawing it anew would take a third of all the time."""
+    pool = _noise_pool()
+    count = math.prod(shape)
+    start = int(rng.integers(len(pool)))
+    return np.take(pool, np.arange(start, start + count), mode="wrap").reshape(shape)

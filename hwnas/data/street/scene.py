@@ -82,7 +82,7 @@ class Street:
 
 @dataclass(frozen=True)
 class Building:
-    """A house from z ``near`` to ``far``, ``height`` up to its eaves, with its front ``setback`` behind the pavement."""
+    """A house from z ``near`` to ``far``, ``height`` up to its eaves, its front ``setback`` behind the pavement."""
 
     side: int
     near: float
@@ -139,7 +139,7 @@ def sample_scene(rng: np.random.Generator) -> Scene:
         height=float(rng.uniform(1.25, 1.75)),
         yaw=float(np.clip(rng.normal(0, 0.07), -0.2, 0.2)),
         focal=float(rng.uniform(0.95, 1.25)),
-        horizon=float(np.clip(rng.normal(0.44, 0.035), 0.35, 0.53)),
+        horizon=float(np.clip(rng.normal(0.47, 0.035), 0.38, 0.56)),
         curve=float(rng.normal(0, 0.0011)),
     )
     buildings = tuple(_sample_side(-1, street, rng) + _sample_side(1, street, rng))
@@ -178,7 +178,7 @@ def _sample_light(rng: np.random.Generator) -> Light:
         "cloudy": ((0.48, 0.46, 0.42), (0.55, 0.57, 0.61), (96, 140, 196), (206, 216, 226), 0.75, (160, 400)),
         "overcast": ((0.08, 0.08, 0.08), (0.74, 0.76, 0.79), (172, 178, 186), (216, 218, 221), 0.35, (110, 260)),
         "golden": ((0.95, 0.62, 0.32), (0.40, 0.40, 0.46), (104, 134, 186), (252, 208, 148), 0.45, (120, 300)),
-        "dusk": ((0.04, 0.03, 0.03), (0.29, 0.29, 0.37), (36, 44, 84), (184, 118, 98), 0.4, (150, 300)),
+        "dusk": ((0.04, 0.03, 0.03), (0.38, 0.37, 0.45), (48, 58, 104), (196, 130, 106), 0.4, (150, 300)),
         "mist": ((0.05, 0.05, 0.05), (0.72, 0.73, 0.74), (196, 199, 202), (212, 213, 214), 0.1, (38, 75)),
     }
     sun, ambient, top, low, cloud, haze = table[str(weather)]
@@ -200,8 +200,8 @@ def _sample_street(rng: np.random.Generator) -> Street:
     gray = rng.uniform(78, 128)
     return Street(
         half_width=lanes * float(rng.uniform(1.6, 1.85)) + (1.0 if lanes == 2 else 0.2),
-        pavement_left=float(rng.uniform(2.2, 4.5)),
-        pavement_right=float(rng.uniform(2.2, 4.5)),
+        pavement_left=float(rng.uniform(2.6, 5.5)),
+        pavement_right=float(rng.uniform(2.6, 5.5)),
         lanes=lanes,
         crossing_z=float(rng.uniform(14, 45)) if crossing else 0.0,
         crossing_width=float(rng.uniform(7, 11)),
@@ -303,13 +303,13 @@ def _parked(street: Street, rng: np.random.Generator) -> list[Thing]:
 def _greenery(street: Street, rng: np.random.Generator) -> list[Thing]:
     things = []
     for side in (-1, 1):
-        spacing = float(rng.choice([7, 11, 18, 30]))
+        spacing = float(rng.choice([8, 13, 20, 34]))
         z = float(rng.uniform(7, 12 + spacing))
         while z < 90:
             x = side * (street.half_width + rng.uniform(0.7, 1.3))
             things.append(Thing("tree", float(x), z, float(rng.uniform(0.75, 1.3)), 0.0, _seed(rng)))
             z += spacing * float(rng.uniform(0.8, 1.4))
-        for _ in range(int(rng.integers(2, 7))):  # behind the houses' line, seen through gaps
+        for _ in range(int(rng.integers(1, 5))):  # behind the houses' line, seen through gaps
             x = side * (abs(street.edge(side)) + rng.uniform(1, 9))
             things.append(
                 Thing("tree", float(x), float(rng.uniform(12, 100)), float(rng.uniform(0.9, 1.7)), 0, _seed(rng))
@@ -372,7 +372,7 @@ def _fences(street: Street, rng: np.random.Generator) -> list[Thing]:
 
 def _people(street: Street, view: View, rng: np.random.Generator) -> list[Thing]:
     things = []
-    for number in range(int(rng.integers(3, 10))):
+    for number in range(int(rng.integers(4, 12))):
         side = int(rng.choice([-1, 1]))
         x = side * rng.uniform(street.half_width + 0.5, abs(street.edge(side)) - 0.3)
         if number > 0 and rng.random() < 0.12:
