@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from hwnas.cli.main import main
+from hwnas.cli.main import VERBS, main
 from hwnas.ir.serialize import load_genotype
 
+JSON_GUIDE = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
 NET = ["fast-scnn", "--size", "96x128", "--classes", "5"]
 
 
@@ -21,7 +23,24 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     code = main([*arguments, "--json"])
     out, err = capsys.readouterr()
     assert code == 0, err + out
-    return json.loads(out)
+    document = json.loads(out)
+    if arguments[:2] != ("zoo", "show"):  # its document is a genotype
+        assert set(document) <= documented(arguments[0]), f"docs/json.md lacks a field of {arguments[0]}"
+    return document
+
+
+def documented(name: str) -> set[str]:
+    """Every word in code marks in the section of docs/json.md that is about a verb."""
+    for section in JSON_GUIDE.split("\n## ")[1:]:
+        title, _, body = section.partition("\n")
+        if name in re.split(r"[ ,]+", title):
+            return set(re.findall(r"`(\w+)`", body))
+    raise AssertionError(f"docs/json.md has no section about {name}")
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_json_guide_has_every_verb(name: str) -> None:
+    assert documented(name)
 
 
 def test_cost_counts(capsys: pytest.CaptureFixture[str]) -> None:
