@@ -17,6 +17,7 @@ from hwnas.cli.options import (
     RunOption,
     SizeOption,
     SpaceOption,
+    StrategyOption,
     ThreadsOption,
     parse_budget_ms,
 )
@@ -36,6 +37,7 @@ def command(
     run: RunOption,
     minutes: MinutesOption = 20.0,
     space: SpaceOption = "realtime",
+    strategy: StrategyOption = "evolution",
     threads: ThreadsOption = 1,
     budget_at: BudgetAtOption = Percentile.p50,
     table: Annotated[
@@ -48,18 +50,19 @@ def command(
     Ends with exit code 1 if the exported engine misses the budget.
     """
     from hwnas.cli import pipeline
+    from hwnas.cli.deployment import Settings
     from hwnas.shapes import parse_size
 
-    return pipeline.deploy(
-        shell,
+    settings = Settings(
         data=data,
         size_hw=parse_size(size),
         budget_ms=parse_budget_ms(budget),
         budget_at=budget_at.value,
         minutes=minutes,
-        run=run,
         space=space,
+        strategy=strategy,
         threads=threads,
-        table=table,
-        resume=resume,
+        seed=shell.seed,
+        table=str(table) if table is not None else None,
     )
+    return pipeline.deploy(shell, settings, run, resume=resume)

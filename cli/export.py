@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_CLASSES, ClassesOption, GenotypeArgument, SizeOption
+from hwnas.cli.options import DEFAULT_CLASSES, ClassesOption, GenotypeArgument
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 from hwnas.errors import HwnasError
@@ -17,8 +17,10 @@ from hwnas.errors import HwnasError
 def command(
     shell: Shell,
     genotype: GenotypeArgument,
-    size: SizeOption,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the engine files.")],
+    size: Annotated[
+        str | None, typer.Option("--size", metavar="HxW", help="Input height x width; else that of the weights.")
+    ] = None,
     classes: ClassesOption = DEFAULT_CLASSES,
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="FILE", help="The trained weights (safetensors).")
@@ -30,9 +32,12 @@ def command(
     """Export a network to ONNX: full-size logits and an argmax variant, checked against PyTorch."""
     from hwnas.cli import pipeline
     from hwnas.shapes import parse_size
+    from hwnas.training.network_files import WEIGHTS
 
+    beside = Path(genotype) / WEIGHTS
+    if weights is None and not random_weights and beside.is_file():
+        weights = beside
     if (weights is None) == (not random_weights):
-        raise HwnasError("export needs weights", "give either --weights FILE or --random-weights")
-    return pipeline.export(
-        shell, genotype=genotype, size_hw=parse_size(size), classes=classes, weights=weights, output=output
-    )
+        raise HwnasError("export needs weights", "give --weights FILE, or a run directory, or --random-weights")
+    size_hw = parse_size(size) if size is not None else None
+    return pipeline.export(shell, genotype=genotype, size_hw=size_hw, classes=classes, weights=weights, output=output)

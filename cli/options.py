@@ -30,6 +30,9 @@ DataOption = Annotated[
 ]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Threads of the engine.")]
 TableOption = Annotated[Path, typer.Option("--table", metavar="FILE", help="A latency table.")]
+StrategyOption = Annotated[
+    str, typer.Option("--strategy", metavar="NAME", help="The search strategy: evolution, random.")
+]
 SpaceOption = Annotated[str, typer.Option("--space", metavar="NAME", help="The search space.")]
 BudgetOption = Annotated[
     str, typer.Option("--budget", metavar="LATENCY", help="Latency of one image: 10ms, 0.01s or 100fps.")

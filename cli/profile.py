@@ -11,7 +11,6 @@ from hwnas.cli.options import (
     DEFAULT_CLASSES,
     ClassesOption,
     MinutesOption,
-    ResumeOption,
     SizeOption,
     SpaceOption,
     ThreadsOption,
@@ -20,7 +19,7 @@ from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
 
-@verb(example="hwnas profile --size 360x480 --classes 11 --minutes 3 -o table.json", resumable=True)
+@verb(example="hwnas profile --size 360x480 --classes 11 --minutes 3 -o table.json")
 def command(
     shell: Shell,
     size: SizeOption,
@@ -29,7 +28,6 @@ def command(
     space: SpaceOption = "realtime",
     threads: ThreadsOption = 1,
     minutes: MinutesOption = 5.0,
-    resume: ResumeOption = False,
 ) -> Answer:
     """Time every op that a search space can need, calibrate on whole nets, and write a latency table."""
     from hwnas.cli import pipeline
@@ -43,5 +41,4 @@ def command(
         threads=threads,
         minutes=minutes,
         output=output,
-        resume=resume,
     )

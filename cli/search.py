@@ -12,7 +12,9 @@ from hwnas.cli.options import (
     RunOption,
     SizeOption,
     SpaceOption,
+    StrategyOption,
     TableOption,
+    ThreadsOption,
     parse_budget_ms,
 )
 from hwnas.cli.output import Answer
@@ -32,22 +34,26 @@ def command(
     run: RunOption,
     minutes: MinutesOption = 15.0,
     space: SpaceOption = "realtime",
+    strategy: StrategyOption = "evolution",
+    threads: ThreadsOption = 1,
     budget_at: BudgetAtOption = Percentile.p50,
     resume: ResumeOption = False,
 ) -> Answer:
     """Search a space for the most accurate network within a latency budget, priced by a table."""
     from hwnas.cli import pipeline
+    from hwnas.cli.deployment import Settings
     from hwnas.shapes import parse_size
 
-    return pipeline.search(
-        shell,
+    settings = Settings(
         data=data,
         size_hw=parse_size(size),
         budget_ms=parse_budget_ms(budget),
         budget_at=budget_at.value,
-        table=table,
         minutes=minutes,
-        run=run,
         space=space,
-        resume=resume,
+        strategy=strategy,
+        threads=threads,
+        seed=shell.seed,
+        table=str(table),
     )
+    return pipeline.search(shell, settings, run, resume=resume)

@@ -31,13 +31,13 @@ def command(
     Ends with exit code 1 if the verdict is FAIL.
     """
     from hwnas.cli import pipeline
+    from hwnas.search.objective import Budget
 
     return pipeline.validate(
         shell,
         artifact=artifact,
         data=data,
-        budget_ms=parse_budget_ms(budget),
-        budget_at=budget_at.value,
+        budget=Budget(parse_budget_ms(budget), budget_at.value),
         threads=threads,
         table=table,
     )

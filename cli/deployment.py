@@ -1,0 +1,292 @@
+"""One deployment: its stages in order, each from files to files, so that a killed one goes on where it was."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnas.cli.documents import table_document
+from hwnas.cli.shares import Shares, divide, profile_seconds
+from hwnas.cli.stages import exporting, profiling, searching, validating
+from hwnas.cli.stages.data import TrainingData, open_training_data
+from hwnas.cli.stages.training import train_genotype
+from hwnas.compiler.cost import cost_of
+from hwnas.errors import BudgetError
+from hwnas.exporters.artifact import open_artifact
+from hwnas.files import read_json, write_json
+from hwnas.ir.genotype import Genotype
+from hwnas.ir.serialize import load_genotype, save_genotype
+from hwnas.latency.model import TableModel
+from hwnas.latency.table import LatencyTable, load_table, save_table
+from hwnas.progress import Progress
+from hwnas.report.draw import draw_genotype
+from hwnas.rundir import RunDir
+from hwnas.search.objective import Budget
+from hwnas.skeletons.base import expand
+from hwnas.spaces.base import SPACES
+from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_network
+from hwnas.training.schedule import Budget as Time
+
+if TYPE_CHECKING:
+    from hwnas.supernet.evaluate import SliceEvaluator
+
+TABLE, SHARES, SUPERNET, CHOSEN = "table.json", "shares.json", "supernet.safetensors", "chosen.json"
+ENGINE, PICTURES = "engine", "pictures"
+
+MARGIN = 0.97
+"""A candidate is taken if it was measured within this part of the budget: the next measurement will differ."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a deployment is of; the resolved configuration of its run directory."""
+
+    data: str
+    size_hw: tuple[int, int]
+    budget_ms: float
+    budget_at: str
+    minutes: float
+    space: str
+    strategy: str
+    threads: int
+    seed: int
+    table: str | None = None
+
+
+class Deployment:
+    """The stages of a deployment in an open run directory, in the order of its methods.
+
+    Each does nothing if its stamp says that it is done, and returns its part of the closing document.
+    """
+
+    def __init__(
+        self, run: RunDir, settings: Settings, progress: Progress, *, divide: Callable[[float, float], Shares] = divide
+    ) -> None:
+        self.run = run
+        self.settings = settings
+        self.progress = progress
+        self._divide = divide
+        self._started = time.monotonic()
+        self._training_threads = len(os.sched_getaffinity(0))
+
+    @cached_property
+    def data(self) -> TrainingData:
+        """The split ``train``, decoded."""
+        return open_training_data(self.settings.data, self.settings.size_hw, self.progress)
+
+    @cached_property
+    def table(self) -> LatencyTable:
+        return load_table(self.run / TABLE)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The budget, with the ratio of its percentile to p50 from the table."""
+        ms, at = self.settings.budget_ms, self.settings.budget_at
+        return Budget(ms, at, None if at == "p50" else TableModel(self.table).at_percentile(1.0, at))
+
+    @cached_property
+    def field(self) -> searching.Field:
+        """The part of the space that the budget leaves."""
+        s = self.settings
+        space, model = SPACES.get(s.space), TableModel(self.table)
+        return searching.lay_out(space, model, self.budget, s.size_hw, self.data.classes, s.seed)
+
+    @property
+    def genotype(self) -> Genotype:
+        """The one that was chosen."""
+        return load_genotype(self.run / GENOTYPE)
+
+    def profile(self) -> dict[str, Any]:
+        """Measure the latency table, or take the one that was given."""
+        s = self.settings
+        inputs = {name: getattr(s, name) for name in ("space", "size_hw", "threads", "seed", "table")}
+
+        def work() -> None:
+            if s.table is not None:
+                given = load_table(Path(s.table))
+                profiling.check_table(given, s.size_hw, s.threads)
+                save_table(given, self.run / TABLE)
+                return
+            profiling.profile_space(
+                s.space,
+                s.size_hw,
+                self.data.classes,
+                threads=s.threads,
+                seconds=profile_seconds(60 * s.minutes),
+                table=self.run / TABLE,
+                seed=s.seed,
+                progress=self.progress,
+            )
+
+        self.run.stage("profile", work, inputs={**inputs, "classes": self.data.classes}, outputs=[TABLE])
+        return table_document(self.run / TABLE, self.table)
+
+    def shares(self) -> Shares:
+        """The seconds of the stages that follow, decided once, when profiling has ended."""
+        path = self.run / SHARES
+        if not path.exists():
+            total_s = 60 * self.settings.minutes
+            write_json(path, asdict(self._divide(total_s - (time.monotonic() - self._started), total_s)))
+        return Shares(**read_json(path, "time plan"))
+
+    def supernet(self) -> dict[str, Any]:
+        """Train the supernet; goes on from its checkpoint."""
+        report = "supernet.json"
+
+        def work() -> None:
+            _, trained = searching.train_supernet(
+                self.field,
+                self.data,
+                seconds=self.shares().supernet,
+                seed=self.settings.seed,
+                threads=self._training_threads,
+                checkpoint=self.run / SUPERNET,
+                log=self.run / "supernet.jsonl",
+                progress=self.progress,
+            )
+            write_json(self.run / report, {"steps": trained.steps, "mean_path_ms": trained.mean_path_ms})
+
+        inputs = {**self.run.fingerprints(TABLE), "data": self.settings.data}
+        self.run.stage("supernet", work, inputs=inputs, outputs=[SUPERNET, report])
+        document: dict[str, Any] = read_json(self.run / report, "supernet report")
+        return document
+
+    def search(self) -> dict[str, Any]:
+        """Search the supernet's slices, and choose the best whose engine was measured within the budget."""
+        self.run.stage(
+            "search", self._search, inputs=self.run.fingerprints(TABLE, SUPERNET), outputs=[CHOSEN, GENOTYPE]
+        )
+        document: dict[str, Any] = read_json(self.run / CHOSEN, "search result")
+        return document
+
+    def _search(self) -> None:
+        scores = searching.SliceScores(self.field, self._evaluator)
+        found = searching.search_slices(
+            self.field,
+            scores,
+            journal=self.run / "study.journal",
+            identity={"data": self.settings.data, **self.run.fingerprints(TABLE, SUPERNET)},
+            seconds=self.shares().search,
+            evaluations=None,
+            strategy=self.settings.strategy,
+            seed=self.settings.seed,
+            progress=self.progress,
+        )
+        ranked = searching.ranked(found)
+        with tempfile.TemporaryDirectory() as scratch:
+            chosen = searching.confirm(
+                self.field,
+                ranked,
+                lambda graph: exporting.measured_ms(
+                    graph, Path(scratch), seconds=1.5, threads=self.settings.threads, at=self.budget.at
+                ),
+                MARGIN * self.budget.latency_ms,
+                self.progress,
+            )
+        if chosen is None:
+            raise BudgetError(
+                f"none of the best candidates was measured within {MARGIN:.0%} of {self.budget}",
+                "the machine may be busy: try again with --resume, or raise the budget",
+            )
+        save_genotype(self.field.space.decode(chosen.decisions).genotype, self.run / GENOTYPE)
+        write_json(
+            self.run / CHOSEN,
+            {
+                "genotype": str(self.run / GENOTYPE),
+                "latency_ms": chosen.predicted_ms,
+                "measured_ms": chosen.measured_ms,
+                "miou": chosen.miou,
+                "evaluations": found.evaluations,
+                "decisions": dict(chosen.decisions),
+            },
+        )
+
+    @cached_property
+    def _evaluator(self) -> SliceEvaluator:
+        shared = searching.load_supernet(self.field, self.data, self.run / SUPERNET, self.settings.seed)
+        return searching.slice_evaluator(shared, self.data)
+
+    def train(self) -> dict[str, Any]:
+        """Train the chosen network on all of ``train``, starting from the supernet's slices."""
+        report = "train.json"
+
+        def work() -> None:
+            genotype, data = self.genotype, self.data
+            inherited = self._evaluator.network(expand(genotype, (3, *self._evaluator.size_hw), data.classes))
+            trained = train_genotype(
+                genotype,
+                data,
+                budget=Time(seconds=self.shares().train),
+                indices=data.everything,
+                initial=inherited.state_dict(),
+                seed=self.settings.seed,
+                threads=self._training_threads,
+                log=self.run / "train.jsonl",
+                progress=self.progress,
+            )
+            save_network(self.run.path, genotype, trained.network, data.dataset.classes)
+            spent = trained.fitted.spent
+            write_json(self.run / report, {"steps": spent.steps, "seconds": spent.seconds})
+
+        inputs = {**self.run.fingerprints(CHOSEN, SUPERNET), "data": self.settings.data}
+        self.run.stage("train", work, inputs=inputs, outputs=[WEIGHTS, report])
+        document: dict[str, Any] = read_json(self.run / report, "training report")
+        return {**document, "weights": str(self.run / WEIGHTS)}
+
+    def export(self) -> dict[str, Any]:
+        """Write the engine with logits and the one with labels; both must agree with PyTorch on real images."""
+        report = "export.json"
+
+        def work() -> None:
+            network, classes = load_network(self.genotype, self.run / WEIGHTS)
+            exported = exporting.export_both(
+                network,
+                self.genotype,
+                self.run / ENGINE,
+                classes=classes,
+                images=np.ascontiguousarray(self.data.arrays.images[self.data.held[:4]]),
+                trained=True,
+                threads=self.settings.threads,
+                progress=self.progress,
+            )
+            write_json(self.run / report, exporting.export_document(exported))
+
+        models = [f"{ENGINE}/{kind}/model.onnx" for kind in (exporting.LOGITS, exporting.LABELS)]
+        self.run.stage("export", work, inputs=self.run.fingerprints(WEIGHTS, GENOTYPE), outputs=[*models, report])
+        document: dict[str, Any] = read_json(self.run / report, "export report")
+        return document
+
+    def validate(self) -> dict[str, Any]:
+        """Open ``val``, and say PASS or FAIL."""
+        s = self.settings
+        artifact = open_artifact(self.run / ENGINE / exporting.LOGITS)
+        network, _ = load_network(self.genotype, self.run / WEIGHTS)
+        predicted = TableModel(self.table).predict(network.graph)
+        verdict = validating.judge(
+            artifact,
+            self.data.dataset,
+            s.size_hw,
+            budget=self.budget,
+            network=network,
+            predicted_ms=predicted.latency_ms,
+            threads=s.threads,
+            progress=self.progress,
+        )
+        return {**verdict.to_dict(), "predicted_interval_ms": list(predicted.interval_ms)}
+
+    def draw(self) -> dict[str, Any]:
+        """Pictures of the cells and of the network, its nodes coloured by predicted time."""
+        graph = expand(self.genotype, (3, *self.settings.size_hw), self.data.classes)
+        prediction = TableModel(self.table).predict(graph)
+        values = {node.name: node.latency_ms for node in prediction.nodes}
+        files = draw_genotype(self.genotype, graph, self.run / PICTURES, values=values)
+        cost = cost_of(graph)
+        return {"pictures": [str(path) for path in files], "params": cost.params, "macs": cost.macs}

@@ -1,0 +1,255 @@
+"""The work behind the verbs that take more than one part: each puts stages together and says what came of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnas.cli import results
+from hwnas.cli.deployment import Deployment, Settings
+from hwnas.cli.documents import table_document
+from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
+from hwnas.cli.shares import Shares
+from hwnas.cli.stages import exporting, profiling, validating
+from hwnas.cli.stages.data import open_training_data
+from hwnas.cli.stages.training import train_genotype
+from hwnas.errors import ArtifactError, HwnasError
+from hwnas.exporters.artifact import open_artifact
+from hwnas.exporters.benchmark import benchmark as time_artifact
+from hwnas.exporters.engine import engine_named
+from hwnas.files import write_json
+from hwnas.latency.model import TableModel
+from hwnas.latency.table import load_table
+from hwnas.rundir import RunDir
+from hwnas.search.objective import Budget
+from hwnas.skeletons.base import expand
+from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_network
+from hwnas.training.schedule import Budget as Time
+from hwnas.zoo.catalog import resolve_genotype
+
+if TYPE_CHECKING:
+    from hwnas.cli.verb import Shell
+
+ENGINE = "onnxruntime"
+
+
+def deploy(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answer:
+    """All stages in order; exit code 1 if the verdict is FAIL."""
+    Budget(settings.budget_ms, settings.budget_at, 1.0)  # a budget that is none is refused before anything is done
+    engine_named(ENGINE)
+    started = time.monotonic()
+    with RunDir.open(run, asdict(settings), resume=resume) as opened:
+        job = Deployment(opened, settings, shell.progress)
+        document: dict[str, Any] = {
+            "run": str(run),
+            "data": _data_document(job),
+            "profile": job.profile(),
+            "supernet": job.supernet(),
+            "search": job.search(),
+            "train": job.train(),
+            "export": job.export(),
+            "draw": job.draw(),
+            "validate": job.validate(),
+        }
+        document["artifact"] = document["export"]["artifact"]
+        document["seconds"] = round(time.monotonic() - started, 1)
+        write_json(opened / "result.json", document)
+    code = EXIT_OK if document["validate"]["verdict"] == "PASS" else EXIT_FAIL
+    return Answer(document, lambda console: results.print_deployment(console, document), code)
+
+
+def _data_document(job: Deployment) -> dict[str, Any]:
+    data = job.data
+    return {
+        "spec": job.settings.data,
+        "classes": [item.name for item in data.dataset.classes],
+        "train_images": len(data.train),
+        "held_out_images": len(data.held),
+        "val_images": len(data.dataset.items("val")),
+    }
+
+
+def search(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answer:
+    """A supernet and its search, priced by a table that is given."""
+    Budget(settings.budget_ms, settings.budget_at, 1.0)
+
+    def only_search(left_s: float, total_s: float) -> Shares:
+        return Shares(supernet=0.8 * left_s, search=0.2 * left_s, train=0.0)
+
+    with RunDir.open(run, asdict(settings), resume=resume) as opened:
+        job = Deployment(opened, settings, shell.progress, divide=only_search)
+        job.profile()
+        supernet = job.supernet()
+        document = {"run": str(run), **supernet, **job.search()}
+    return Answer(document, lambda console: results.print_search(console, document))
+
+
+def profile(
+    shell: Shell,
+    *,
+    space: str,
+    size_hw: tuple[int, int],
+    classes: int,
+    threads: int,
+    minutes: float,
+    output: Path,
+) -> Answer:
+    """A latency table of this machine."""
+    engine_named(ENGINE)
+    table = profiling.profile_space(
+        space,
+        size_hw,
+        classes,
+        threads=threads,
+        seconds=60 * minutes,
+        table=output,
+        seed=shell.seed,
+        progress=shell.progress,
+    )
+    document = table_document(output, table)
+    return Answer(document, lambda console: results.print_table(console, document))
+
+
+def train(
+    shell: Shell,
+    *,
+    genotype: str,
+    data: str,
+    size_hw: tuple[int, int],
+    minutes: float,
+    run: Path,
+    weights: Path | None,
+    resume: bool,
+) -> Answer:
+    """One network, trained on all of ``train``."""
+    from hwnas.compiler.weights import load_weights
+
+    found = resolve_genotype(genotype)
+    initial = load_weights(weights)[0] if weights is not None else None
+    config = {"genotype": genotype, "data": data, "size_hw": size_hw, "minutes": minutes, "seed": shell.seed}
+    with RunDir.open(run, {**config, "weights": str(weights or "")}, resume=resume) as opened:
+        images = open_training_data(data, size_hw, shell.progress)
+        trained = train_genotype(
+            found,
+            images,
+            budget=Time(seconds=60 * minutes),
+            indices=images.everything,
+            initial=initial,
+            seed=shell.seed,
+            threads=None,
+            log=opened / "train.jsonl",
+            progress=shell.progress,
+        )
+        save_network(run, found, trained.network, images.dataset.classes)
+    spent = trained.fitted.spent
+    document = {
+        "run": str(run),
+        "genotype": str(run / GENOTYPE),
+        "weights": str(run / WEIGHTS),
+        "steps": spent.steps,
+        "seconds": round(spent.seconds, 1),
+        "loss": trained.fitted.last_loss,
+    }
+    return Answer(document, lambda console: results.print_training(console, document))
+
+
+def export(
+    shell: Shell,
+    *,
+    genotype: str,
+    size_hw: tuple[int, int] | None,
+    classes: int,
+    weights: Path | None,
+    output: Path,
+) -> Answer:
+    """Both artifacts of a network, trained (``weights``, or a run's own) or with random weights."""
+    from hwnas.compiler.network import compile_graph
+    from hwnas.exporters.untrained import randomise
+
+    found = resolve_genotype(genotype)
+    if weights is not None:
+        network, infos = load_network(found, weights)
+        trained_hw = network.graph.shape(network.graph.input)[1:]
+        if size_hw is not None and size_hw != trained_hw:
+            raise HwnasError(
+                f"the weights were trained for {trained_hw[0]}x{trained_hw[1]}",
+                "leave --size out, or train at that size",
+            )
+    else:
+        if size_hw is None:
+            raise HwnasError("an untrained network needs a size", "give --size HxW")
+        network, infos = compile_graph(expand(found, (3, *size_hw), classes), seed=shell.seed), ()
+        randomise(network, shell.seed)
+    height, width = network.graph.shape(network.graph.input)[1:]
+    noise = np.random.default_rng(shell.seed).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    exported = exporting.export_both(
+        network.eval(),
+        found,
+        output,
+        classes=infos,
+        images=noise,
+        trained=weights is not None,
+        threads=1,
+        progress=shell.progress,
+    )
+    document = exporting.export_document(exported)
+    return Answer(document, lambda console: results.print_export(console, document))
+
+
+def benchmark(shell: Shell, *, artifact: Path, threads: int, seconds: float) -> Answer:
+    """Latency of an artifact."""
+    opened = open_artifact(artifact_path(artifact))
+    timed = time_artifact(opened, seconds=seconds, threads=threads, progress=shell.progress)
+    document: Mapping[str, Any] = {"artifact": str(opened.path), **timed.to_dict()}
+    return Answer(document, lambda console: results.print_benchmark(console, document))
+
+
+def validate(
+    shell: Shell,
+    *,
+    artifact: Path,
+    data: str,
+    budget: Budget,
+    threads: int,
+    table: Path | None,
+) -> Answer:
+    """The verdict on an artifact; PyTorch's figures where the artifact lies in a run directory."""
+    from hwnas.data.base import open_dataset
+
+    path = artifact_path(artifact)
+    opened = open_artifact(path)
+    if opened.manifest is None:
+        raise ArtifactError(f"{path} has no manifest beside it", "validate an artifact that `hwnas export` wrote")
+    height, width = opened.manifest.input["shape"][2:]
+    run = next((folder for folder in path.resolve().parents if (folder / WEIGHTS).is_file()), None)
+    network = load_network(resolve_genotype(run), run / WEIGHTS)[0] if run is not None else None
+    table = table or (run / "table.json" if run is not None and (run / "table.json").is_file() else None)
+    predicted_ms = None
+    if table is not None and network is not None:
+        predicted_ms = TableModel(load_table(table)).predict(network.graph).latency_ms
+    verdict = validating.judge(
+        opened,
+        open_dataset(data),
+        (height, width),
+        budget=budget,
+        network=network,
+        predicted_ms=predicted_ms,
+        threads=threads,
+        progress=shell.progress,
+    )
+    document = {"artifact": str(opened.path), **verdict.to_dict()}
+    code = EXIT_OK if verdict.passed else EXIT_FAIL
+    return Answer(document, lambda console: results.print_verdict(console, document), code)
+
+
+def artifact_path(path: Path) -> Path:
+    """``path`` itself, or in a run directory the artifact that its budget binds."""
+    inside = path / "engine" / exporting.LOGITS
+    if inside.is_dir():
+        return inside
+    return path / exporting.LOGITS if (path / exporting.LOGITS).is_dir() else path

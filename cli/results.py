@@ -1,0 +1,124 @@
+"""What people read of the answers of the longer verbs. Takes the JSON document, so that both say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Document = Mapping[str, Any]
+
+
+def print_deployment(console: Console, document: Document) -> None:
+    """The closing table of a deployment."""
+    from rich.table import Table
+
+    searched, supernet, verdict = document["search"], document["supernet"], document["validate"]
+    profile, drawn = document["profile"], document["draw"]
+    rows = Table(title="deployment", title_justify="left", show_header=False)
+    rows.add_column("what")
+    rows.add_column("value")
+    rows.add_row("verdict", _verdict(verdict))
+    for reason in verdict["reasons"]:
+        rows.add_row("", reason)
+    rows.add_row("latency p50 / p90 / p99", _percentiles(verdict))
+    rows.add_row("predicted p50", _prediction(verdict))
+    rows.add_row("budget", f"{verdict['budget_ms']:g} ms at {verdict['budget_at']}")
+    rows.add_row("frames per second", f"{verdict['fps']:.1f}")
+    rows.add_row("mIoU on val: engine / PyTorch", f"{verdict['miou']:.2%} / {verdict['miou_torch']:.2%}")
+    rows.add_row("parameters, MACs", f"{drawn['params'] / 1e6:.3f} M, {drawn['macs'] / 1e9:.3f} G")
+    rows.add_row("latency table", _coverage(profile))
+    rows.add_row(
+        "supernet", f"{supernet['steps']} gradient steps, paths of {supernet['mean_path_ms']:.2f} ms in the mean"
+    )
+    rows.add_row("search", f"{searched['evaluations']} candidates, the best slice {searched['miou']:.2%} held-out mIoU")
+    rows.add_row("training", f"{document['train']['steps']} gradient steps")
+    rows.add_row("engine", document["artifact"])
+    rows.add_row("time", f"{document['seconds'] / 60:.1f} minutes")
+    console.print(rows)
+
+
+def print_search(console: Console, document: Document) -> None:
+    console.print(f"genotype     {document['genotype']}", markup=False)
+    console.print(f"latency      {document['latency_ms']:.2f} ms predicted, {document['measured_ms']:.2f} ms measured")
+    console.print(f"mIoU         {document['miou']:.2%} of the supernet's slice, on held-out blocks of train")
+    console.print(f"candidates   {document['evaluations']}")
+    console.print(
+        f"supernet     {document['steps']} gradient steps, paths of {document['mean_path_ms']:.2f} ms in the mean"
+    )
+
+
+def print_table(console: Console, document: Document) -> None:
+    console.print(f"table        {document['table']}", markup=False)
+    console.print(f"holds        {_coverage(document)}")
+    for name, accuracy in document["accuracy"].items():
+        console.print(
+            f"{name:<12} mean error {accuracy['mape']:.1%} on {accuracy['nets']} unseen nets, within ±5% "
+            f"{accuracy['within_5']:.0%}, within ±10% {accuracy['within_10']:.0%}, "
+            f"Kendall τ {accuracy['kendall_tau']:.2f}"
+        )
+    if "net" in document["repeat_error"]:
+        console.print(f"repeat       the same nets measured twice differ by {document['repeat_error']['net']:.1%}")
+
+
+def print_training(console: Console, document: Document) -> None:
+    console.print(f"weights      {document['weights']}", markup=False)
+    console.print(f"trained      {document['steps']} gradient steps in {document['seconds'] / 60:.1f} minutes")
+
+
+def print_export(console: Console, document: Document) -> None:
+    parity = document["parity"]
+    console.print(f"logits       {document['artifact']}", markup=False)
+    console.print(f"labels       {document['labels_artifact']}", markup=False)
+    console.print(
+        f"PyTorch      logits differ by up to {parity['max_relative']:.1e} of the greatest, "
+        f"{parity['equal_labels']:.2%} of the labels are equal"
+    )
+
+
+def print_benchmark(console: Console, document: Document) -> None:
+    contract = document["contract"]
+    console.print(f"{document['artifact']}", markup=False)
+    console.print(f"latency p50 / p90 / p99   {_percentiles(document)}, worst {document['worst_ms']:.2f} ms")
+    console.print(f"frames per second         {document['fps']:.1f}")
+    console.print(
+        f"measured                  {document['runs']} runs in {contract['engine']} {contract['engine_version']}, "
+        f"{contract['precision']}, {contract['threads']} thread(s), {contract['device']}; "
+        f"{document['disturbed']:.1%} of the runs were interrupted by other processes"
+    )
+
+
+def print_verdict(console: Console, document: Document) -> None:
+    console.print(_verdict(document))
+    for reason in document["reasons"]:
+        console.print(f"  {reason}")
+    console.print(f"latency p50 / p90 / p99   {_percentiles(document)}; budget {document['budget_ms']:g} ms")
+    if document["predicted_ms"] is not None:
+        console.print(f"predicted p50             {_prediction(document)}")
+    console.print(f"frames per second         {document['fps']:.1f}")
+    beside = "" if document["miou_torch"] is None else f"; PyTorch {document['miou_torch']:.2%}"
+    console.print(f"mIoU on val               {document['miou']:.2%}{beside}")
+
+
+def _verdict(document: Document) -> str:
+    color = "green" if document["verdict"] == "PASS" else "red"
+    return f"[bold {color}]{document['verdict']}[/]"
+
+
+def _percentiles(document: Document) -> str:
+    return " / ".join(f"{document[name]:.2f}" for name in ("p50_ms", "p90_ms", "p99_ms")) + " ms"
+
+
+def _prediction(document: Document) -> str:
+    predicted_ms = document["predicted_ms"]
+    return f"{predicted_ms:.2f} ms, {predicted_ms / document['p50_ms'] - 1:+.1%} off"
+
+
+def _coverage(document: Document) -> str:
+    parts = [f"{measured} of {planned} {name}" for name, (measured, planned) in document["coverage"].items()]
+    if "calibrated" in document["accuracy"]:
+        accuracy = document["accuracy"]["calibrated"]
+        parts.append(f"mean error {accuracy['mape']:.1%} on {accuracy['nets']} unseen nets")
+    return ", ".join(parts)

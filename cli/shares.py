@@ -1,0 +1,35 @@
+"""How the minutes of a deployment are divided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PROFILE = 0.25
+"""Profiling takes at most this part of the whole."""
+
+FINISH_S = 30.0
+"""Seconds kept for export, validation and pictures, at least."""
+FINISH = 0.045
+
+SUPERNET, SEARCH, TRAIN = 0.42, 0.10, 0.48
+"""Parts of what profiling and finishing leave."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Seconds of each stage that a clock bounds."""
+
+    supernet: float
+    search: float
+    train: float
+
+
+def profile_seconds(total_s: float) -> float:
+    """What profiling may take of ``total_s``."""
+    return PROFILE * total_s
+
+
+def divide(left_s: float, total_s: float) -> Shares:
+    """Divide the ``left_s`` seconds that remain of ``total_s`` after profiling. No stage gets less than a second."""
+    free = max(left_s - max(FINISH_S, FINISH * total_s), 3.0)
+    return Shares(supernet=SUPERNET * free, search=SEARCH * free, train=TRAIN * free)

@@ -1,0 +1,66 @@
+"""The images of a run: what is trained on, what is held out of it to search by, and what is kept to the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnas.data.base import Dataset, need_split, open_dataset
+from hwnas.data.cache import Arrays, load_arrays
+from hwnas.data.holdout import split_blocks
+from hwnas.errors import DataError
+
+if TYPE_CHECKING:
+    from hwnas.progress import Progress
+
+HELD_OUT = 0.15
+TRAIN, VAL = "train", "val"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The split ``train`` at one size, and its parts: ``held`` are contiguous blocks that only scores are read on."""
+
+    dataset: Dataset
+    arrays: Arrays
+    train: np.ndarray
+    held: np.ndarray
+
+    @property
+    def classes(self) -> int:
+        return len(self.dataset.classes)
+
+    @property
+    def everything(self) -> np.ndarray:
+        """All of ``train``, for the training that nothing is decided by any more."""
+        return np.arange(len(self.arrays.images))
+
+
+def check_pairs(dataset: Dataset) -> None:
+    """That both splits are there and every image has its mask, by the files' names: no image of ``val`` is opened."""
+    for split in (TRAIN, VAL):
+        need_split(dataset, split)
+        missing = [item for item in dataset.items(split) if item.image is not None and item.mask is None]
+        if missing:
+            raise DataError(
+                f"{len(missing)} images of {dataset.spec}, split {split}, have no mask; the first: {missing[0].image}",
+                f"add the masks or remove the images; `hwnas data check {dataset.spec}` lists all faults",
+            )
+
+
+def open_training_data(spec: str, size_hw: tuple[int, int], progress: Progress) -> TrainingData:
+    """Decode and check the split ``train``; ``val`` is not opened. Raises DataError naming the first file at fault."""
+    dataset = open_dataset(spec)
+    check_pairs(dataset)
+    arrays = load_arrays(dataset, TRAIN, size_hw, progress=progress)
+    classes = len(dataset.classes)
+    amounts = np.array([np.bincount(np.ravel(mask), minlength=256)[:classes] for mask in arrays.masks])
+    train, held = split_blocks(len(arrays.images), HELD_OUT, amounts=amounts)
+    return TrainingData(dataset, arrays, train, held)
+
+
+def open_validation_data(dataset: Dataset, size_hw: tuple[int, int], progress: Progress) -> Arrays:
+    """The split ``val``: read once, when everything is decided."""
+    return load_arrays(dataset, VAL, size_hw, progress=progress)

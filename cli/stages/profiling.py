@@ -1,0 +1,67 @@
+"""The profile stage: a space's kernels and nets exported, timed in ONNX Runtime, and made into a latency table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnas.latency.contract import TimingContract
+from hwnas.latency.measure import device_fingerprint, onnxruntime_version
+from hwnas.latency.table import LatencyTable, check_setting
+from hwnas.spaces.base import SPACES
+
+if TYPE_CHECKING:
+    from hwnas.progress import Progress
+
+
+def this_setting(size_hw: tuple[int, int], threads: int) -> TimingContract:
+    """The setting that a table must have been measured in to be used here."""
+    device = device_fingerprint()
+    return TimingContract(
+        device=str(device["device"]),
+        cores=int(device["cores"]),
+        pinned=tuple(device["pinned"]),
+        governor=str(device["governor"]),
+        engine="onnxruntime",
+        engine_version=onnxruntime_version(),
+        precision="fp32",
+        threads=threads,
+        size_hw=size_hw,
+    )
+
+
+def check_table(table: LatencyTable, size_hw: tuple[int, int], threads: int, *, force: bool = False) -> None:
+    """Refuse a table of another machine, engine, size or number of threads; TableError names the first difference."""
+    check_setting(table, this_setting(size_hw, threads), force=force)
+
+
+def profile_space(
+    space: str,
+    size_hw: tuple[int, int],
+    classes: int,
+    *,
+    threads: int,
+    seconds: float,
+    table: Path,
+    seed: int,
+    progress: Progress,
+) -> LatencyTable:
+    """Measure and write ``table``, within ``seconds``; an interrupted profile goes on where it was."""
+    from hwnas.exporters.fragments import assemble_bytes
+    from hwnas.exporters.kernels import KernelExporter
+    from hwnas.latency.profile import profile
+
+    return profile(
+        SPACES.get(space),
+        size_hw,
+        classes,
+        threads=threads,
+        seconds_limit=seconds,
+        export_ops=KernelExporter(seed=seed),
+        assemble=assemble_bytes,
+        out_path=table,
+        rng=np.random.default_rng([seed, 1]),
+        progress=progress,
+    )

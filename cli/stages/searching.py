@@ -1,0 +1,230 @@
+"""The search stage: prices from a table, a supernet within the budget, a search of its slices, a measured winner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnas.cli.stages.data import TrainingData
+from hwnas.ir.opgraph import OpGraph
+from hwnas.latency.model import TableModel
+from hwnas.search.objective import Budget, Objective
+from hwnas.search.problem import Problem, decisions_key
+from hwnas.search.strategy import STRATEGIES, Outcome, Request
+from hwnas.shapes import Shape
+from hwnas.skeletons.base import expand
+from hwnas.spaces.base import Decisions, SearchSpace
+from hwnas.spaces.narrowed import NarrowedSpace, options_in_use
+
+if TYPE_CHECKING:
+    from hwnas.progress import Progress
+    from hwnas.search.run import SearchResult
+    from hwnas.supernet.evaluate import SliceEvaluator
+    from hwnas.supernet.shared import SharedWeights
+    from hwnas.supernet.train import SupernetTraining
+
+PATH_HEADROOM = 1.25
+"""Paths that the supernet trains may be this much over the budget: the best candidates lie at its edge."""
+
+SCORE_AT = 0.5
+"""Slices are scored on images of this fraction of the height and width, in a quarter of the time."""
+
+
+class Pricing:
+    """What decisions cost by the table, in ms; every genotype is priced once."""
+
+    def __init__(self, space: SearchSpace, model: TableModel, size_hw: tuple[int, int], classes: int) -> None:
+        self.space = space
+        self._model = model
+        self._shape: Shape = (3, *size_hw)
+        self._classes = classes
+        self._known: dict[str, float] = {}
+
+    def graph(self, decisions: Decisions, shape: Shape | None = None) -> OpGraph:
+        """The op graph of ``decisions``, at the run's size or at another."""
+        return expand(self.space.decode(decisions).genotype, shape or self._shape, self._classes)
+
+    def latency_ms(self, decisions: Decisions) -> float:
+        """Predicted p50 of the full-size artifact."""
+        key = decisions_key(self.space, decisions)
+        if key not in self._known:
+            self._known[key] = self._model.predict(self.graph(decisions)).latency_ms
+        return self._known[key]
+
+    def costs(self, decisions: Decisions) -> Mapping[str, float]:
+        return {"latency_ms": self.latency_ms(decisions)}
+
+
+@dataclass(frozen=True)
+class Field:
+    """The part of a space that a budget leaves, and the problem to search there."""
+
+    space: SearchSpace
+    pricing: Pricing
+    problem: Problem
+    limit_ms: float
+    """Paths of the supernet are priced at this or less."""
+
+
+def lay_out(
+    space: SearchSpace, model: TableModel, budget: Budget, size_hw: tuple[int, int], classes: int, seed: int
+) -> Field:
+    """Check that the budget can be met, and narrow the space to the options that it leaves.
+
+    Raises BudgetError, with the fastest latency in the space, if it cannot.
+    """
+    from hwnas.search.satisfiable import satisfiable
+    from hwnas.supernet.paths import WithinBudget
+
+    rng = np.random.default_rng([seed, 2])
+    whole = Pricing(space, model, size_hw, classes)
+    satisfiable(space, whole.costs, budget, rng, samples=200)
+    limit_ms = PATH_HEADROOM * budget.p50_ms
+    sampler = WithinBudget(space, whole.latency_ms, limit_ms, rng)
+    narrowed = NarrowedSpace(space, options_in_use(space, sampler.paths(400, rng)))
+    pricing = Pricing(narrowed, model, size_hw, classes)
+    problem = Problem(narrowed, Objective.under(budget), pricing.costs)
+    return Field(narrowed, pricing, problem, limit_ms)
+
+
+def train_supernet(
+    field: Field,
+    data: TrainingData,
+    *,
+    seconds: float,
+    seed: int,
+    threads: int,
+    checkpoint: Path,
+    log: Path,
+    progress: Progress,
+) -> tuple[SharedWeights, SupernetTraining]:
+    """Train a supernet of the field on the training part, for ``seconds`` in all lives of ``checkpoint``."""
+    from hwnas.supernet.paths import WithinBudget
+    from hwnas.supernet.train import train_supernet as train
+    from hwnas.training.schedule import Budget as Time
+
+    shared = _fresh_weights(field, data, seed)
+    sampler = WithinBudget(field.space, field.pricing.latency_ms, field.limit_ms, np.random.default_rng([seed, 4]))
+    training = train(
+        shared,
+        sampler,
+        field.pricing.graph,
+        data.arrays,
+        data.train,
+        data.classes,
+        budget=Time(seconds=seconds),
+        price=field.pricing.latency_ms,
+        seed=seed,
+        threads=threads,
+        checkpoint=checkpoint,
+        log=log,
+        progress=progress,
+    )
+    return shared, training
+
+
+def load_supernet(field: Field, data: TrainingData, checkpoint: Path, seed: int) -> SharedWeights:
+    """The shared weights that :func:`train_supernet` left in ``checkpoint``."""
+    from hwnas.compiler.weights import load_weights
+
+    shared = _fresh_weights(field, data, seed)
+    shared.load_state_dict(load_weights(checkpoint)[0])
+    return shared
+
+
+def _fresh_weights(field: Field, data: TrainingData, seed: int) -> SharedWeights:
+    """Always the same for the same field and seed, so that a checkpoint fits."""
+    from hwnas.supernet.shared import SharedWeights
+
+    shape: Shape = (3, *data.arrays.images.shape[1:3])
+    return SharedWeights.for_space(field.space, shape, data.classes, np.random.default_rng([seed, 3]))
+
+
+def slice_evaluator(shared: SharedWeights, data: TrainingData) -> SliceEvaluator:
+    """Scores slices of ``shared`` on the held-out blocks, at reduced size."""
+    from hwnas.supernet.evaluate import SliceEvaluator
+
+    height, width = data.arrays.images.shape[1:3]
+    size_hw = (round(height * SCORE_AT), round(width * SCORE_AT))
+    return SliceEvaluator(shared, data.arrays, data.train, data.held, data.classes, size_hw=size_hw)
+
+
+class SliceScores:
+    """The search's evaluator: mIoU of a supernet's slice."""
+
+    def __init__(self, field: Field, evaluator: SliceEvaluator) -> None:
+        self._field = field
+        self._evaluator = evaluator
+
+    def evaluate(self, request: Request) -> Outcome:
+        graph = self._field.pricing.graph(request.decisions, (3, *self._evaluator.size_hw))
+        return Outcome(request, {"miou": self._evaluator.score(graph).miou})
+
+
+def search_slices(
+    field: Field,
+    scores: SliceScores,
+    *,
+    journal: Path,
+    identity: Mapping[str, object],
+    seconds: float,
+    evaluations: int | None,
+    strategy: str,
+    seed: int,
+    progress: Progress,
+) -> SearchResult:
+    """Search until ``seconds`` have passed or ``evaluations`` are recorded; goes on with what ``journal`` holds."""
+    from hwnas.search.run import search
+    from hwnas.search.study import open_study
+
+    study = open_study(journal, field.problem, identity=identity, seed=seed)
+    seconds -= sum(trial.duration_s for trial in study.finished)  # what earlier lives of this search have used
+    proposer = STRATEGIES.get(strategy)(field.problem, seed=seed)
+    return search(
+        field.problem, proposer, scores, study, evaluations=evaluations, deadline_s=seconds, progress=progress
+    )
+
+
+def ranked(found: SearchResult) -> list[tuple[Decisions, float]]:
+    """Decisions and mIoU of all that is feasible, best first; of equals the earlier one."""
+    good = [trial.outcome for trial in found.trials if trial.outcome is not None and trial.outcome.status == "ok"]
+    best_first = sorted(good, key=lambda outcome: -outcome.values["miou"])
+    return [(outcome.request.decisions, outcome.values["miou"]) for outcome in best_first]
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A candidate whose latency was measured on the real engine."""
+
+    decisions: Decisions
+    miou: float
+    predicted_ms: float
+    measured_ms: float
+
+
+def confirm(
+    field: Field,
+    candidates: Sequence[tuple[Decisions, float]],
+    measure_ms: Callable[[OpGraph], float],
+    limit_ms: float,
+    progress: Progress,
+    *,
+    tries: int = 5,
+) -> Confirmed | None:
+    """The best of ``candidates`` (decisions, mIoU; best first) that was measured within ``limit_ms``.
+
+    None if none of the first ``tries`` was. Predictions are right on average; a winner is chosen among many and so is
+    apt to be one that was predicted too fast.
+    """
+    with progress.task("measure the best candidates", tries) as task:
+        for number, (decisions, miou) in enumerate(candidates[:tries]):
+            measured_ms = measure_ms(field.pricing.graph(decisions))
+            predicted_ms = field.pricing.latency_ms(decisions)
+            task.update(number + 1, f"{measured_ms:.2f} ms, predicted {predicted_ms:.2f}")
+            if measured_ms <= limit_ms:
+                return Confirmed(decisions, miou, predicted_ms, measured_ms)
+    return None

@@ -1,0 +1,47 @@
+"""The last stage: ``val`` is opened, the network and its engine are scored on it, and the engine is timed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hwnas.cli.stages.data import open_validation_data
+from hwnas.data.base import Dataset
+from hwnas.exporters.artifact import Artifact, record_measured
+from hwnas.exporters.validate import Verdict, validate
+from hwnas.search.objective import Budget
+
+if TYPE_CHECKING:
+    from hwnas.compiler.network import Network
+    from hwnas.progress import Progress
+
+
+def judge(
+    artifact: Artifact,
+    dataset: Dataset,
+    size_hw: tuple[int, int],
+    *,
+    budget: Budget,
+    network: Network | None,
+    predicted_ms: float | None,
+    threads: int,
+    progress: Progress,
+    seconds: float = 6.0,
+) -> Verdict:
+    """PASS or FAIL of ``artifact``; mIoU of PyTorch's ``network`` beside it. The manifest keeps what was measured."""
+    from hwnas.training.metrics import evaluate
+
+    arrays = open_validation_data(dataset, size_hw, progress)
+    miou_torch = evaluate(network, arrays, len(dataset.classes)).miou if network is not None else None
+    verdict = validate(
+        artifact,
+        arrays,
+        budget_ms=budget.latency_ms,
+        budget_at=budget.at,
+        predicted_ms=predicted_ms,
+        miou_torch=miou_torch,
+        seconds=seconds,
+        threads=threads,
+        progress=progress,
+    )
+    record_measured(artifact, {"latency": verdict.benchmark.to_dict(), "miou": verdict.miou})
+    return verdict
