@@ -20,6 +20,7 @@ from hwnas.files import write_with
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.serialize import genotype_from_dict, genotype_to_dict
+from hwnas.latency.features import key_size
 from hwnas.latency.keys import LatencyKey, keys_of, parse_key
 from hwnas.latency.measure import BUNDLE_SCHEMA, MeasureError, read_manifest
 from hwnas.latency.plan import Plan
@@ -31,7 +32,9 @@ ExportOps = Callable[[Sequence[LatencyKey]], Iterable[bytes]]
 Assemble = Callable[[OpGraph, Mapping[str, bytes]], bytes]
 """An op graph and the exported fragment of each of its keys (by text) → one ONNX model of the whole net."""
 
-CHUNK = 48
+CHUNK = 100
+"""Kernels exported in one call, between looks at the clock."""
+REFERENCE_MACS = 40_000_000
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,14 @@ class _Writer:
         self.archive.writestr(file, assemble(graph, {key.text: self.fragments[key.text] for key in keys}))
         self.nets.append({"name": name, "role": role, "file": file, "genotype": genotype_to_dict(genotype)})
 
+    def reference(self) -> str:
+        """The kernel whose size is nearest to a millisecond's worth of multiplications: steady, and quick to time."""
+
+        def distance(item: Mapping[str, Any]) -> float:
+            return abs(key_size(parse_key(item["key"])).macs - REFERENCE_MACS)
+
+        return str(min(self.kernels, key=distance)["name"])
+
     def manifest(self, plan: Plan) -> dict[str, Any]:
         if not self.kernels:
             raise TableError("the plan has no kernels, so there is nothing to measure")
@@ -161,7 +172,7 @@ class _Writer:
             "size_hw": list(plan.size_hw),
             "classes": plan.classes,
             "planned": {"kernels": len(plan.keys), "nets": len(plan.nets)},
-            "reference": self.kernels[0]["name"],
+            "reference": self.reference(),
             "kernels": self.kernels,
             "nets": self.nets,
         }

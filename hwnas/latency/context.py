@@ -8,12 +8,13 @@ populations priced.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.features import key_size
-from hwnas.latency.keys import LatencyKey, keys_of
+from hwnas.latency.keys import LatencyKey
 from hwnas.ops.spec import OPS
 
 INPUT = "input"
@@ -22,22 +23,16 @@ GROUPS = ("family", "op", "key", "node", "in", "out", "edge", "net")
 UNLIKE = frozenset({"merge", "context", "resize"})
 """Families whose ops have little in common in an engine; there the op itself stands for its kind."""
 LEAST_SHARE = 0.02
-"""A node is never priced below this share of its time alone."""
+"""A node is never priced below this share of its time alone (its edges aside)."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A node in its context: its key and the ops that feed it, in the order of its inputs."""
+class Edge:
+    """One input of a node: the kinds of op at both ends, and how many MB (at 32 bits) go over it."""
 
-    key: LatencyKey
-    producers: tuple[str, ...]
-
-
-def places_of(graph: OpGraph) -> dict[str, Place]:
-    """Node name → place, in execution order."""
-    ops = {graph.input: INPUT, **{node.name: node.op for node in graph.nodes}}
-    keys = keys_of(graph)
-    return {node.name: Place(keys[node.name], tuple(ops[source] for source in node.inputs)) for node in graph.nodes}
+    producer: str
+    consumer: str
+    megabytes: float
 
 
 def kind_of(op: str) -> str:
@@ -48,25 +43,39 @@ def kind_of(op: str) -> str:
     return op if family in UNLIKE else family
 
 
-def terms_of(place: Place, alone_ms: float) -> dict[str, float]:
-    """Term name → value for one node; names begin with their group. Bytes are in MB, times in ms."""
-    key, size = place.key, key_size(place.key)
-    family = kind_of(key.op)
-    terms = {
-        f"family:{family}": alone_ms,
+def edges_of(graph: OpGraph) -> dict[tuple[str, int, str], Edge]:
+    """(consumer, slot, producer) → edge, for every input of every node."""
+    kinds = {graph.input: INPUT, **{node.name: kind_of(node.op) for node in graph.nodes}}
+    return {
+        (node.name, slot, source): Edge(kinds[source], kinds[node.name], 4e-6 * math.prod(graph.shape(source)))
+        for node in graph.nodes
+        for slot, source in enumerate(node.inputs)
+    }
+
+
+def own_terms(key: LatencyKey, alone_ms: float) -> dict[str, float]:
+    """Term name → value for a node but for its edges; names begin with their group. Bytes are in MB, times in ms."""
+    size, kind = key_size(key), kind_of(key.op)
+    return {
+        f"family:{kind}": alone_ms,
         f"op:{key.op}": alone_ms,
         f"key:{key.text}": alone_ms,
-        f"node:{family}": 1.0,
-        f"in:{family}": size.input_bytes / 1e6,
-        f"out:{family}": size.output_bytes / 1e6,
+        f"node:{kind}": 1.0,
+        f"in:{kind}": size.input_bytes / 1e6,
+        f"out:{kind}": size.output_bytes / 1e6,
     }
-    for producer, shape in zip(place.producers, key.input_shapes, strict=True):
-        name = f"edge:{kind_of(producer)}>{family}"
-        terms[name] = terms.get(name, 0.0) + 4e-6 * shape[0] * shape[1] * shape[2]
-    return terms
 
 
-def node_ms(place: Place, alone_ms: float, weights: Mapping[str, float]) -> float:
-    """The latency of a node in its context, given the fitted ``weights`` of terms (absent ones are zero)."""
-    value = alone_ms + sum(weights.get(name, 0.0) * amount for name, amount in terms_of(place, alone_ms).items())
-    return max(value, LEAST_SHARE * alone_ms)
+def edge_terms(edge: Edge) -> dict[str, float]:
+    """Term name → value for an edge."""
+    return {f"edge:{edge.producer}>{edge.consumer}": edge.megabytes}
+
+
+def own_ms(key: LatencyKey, alone_ms: float, weights: Mapping[str, float]) -> float:
+    """A node's latency in a net but for its edges, given the fitted ``weights`` of terms (absent ones are zero)."""
+    return max(alone_ms + weighted(own_terms(key, alone_ms), weights), LEAST_SHARE * alone_ms)
+
+
+def weighted(terms: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """The sum of terms by their weights."""
+    return sum(weights.get(name, 0.0) * amount for name, amount in terms.items())

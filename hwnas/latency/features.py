@@ -35,10 +35,7 @@ def key_size(key: LatencyKey) -> KeySize:
     )
 
 
-def key_features(key: LatencyKey) -> tuple[float, float, float]:
-    """(log of a rough cost, log pixels of the first input, log of input over output channels): where a key lies."""
+def rough_cost(key: LatencyKey) -> float:
+    """Multiply-accumulates plus traffic: good enough to tell cheap from dear before anything is measured."""
     size = key_size(key)
-    cost = size.macs + 4.0 * (size.input_bytes + size.output_bytes)
-    _, height, width = key.input_shapes[0]
-    ratio = math.log(sum(shape[0] for shape in key.input_shapes)) - math.log(size.output_bytes / (height * width))
-    return math.log(cost), math.log(height * width), ratio
+    return size.macs + 4.0 * (size.input_bytes + size.output_bytes)

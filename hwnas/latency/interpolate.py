@@ -35,21 +35,21 @@ class Interpolator:
         self._members: dict[str, list[tuple[LatencyKey, float]]] = {}
         for text, ms in measured_ms.items():
             key = parse_key(text)
-            self._members.setdefault(_kind(key), []).append((key, ms))
+            self._members.setdefault(kind(key), []).append((key, ms))
         self._groups: dict[str, _Group] = {}
 
     def ms(self, key: LatencyKey) -> float:
         """The time of a key in milliseconds, positive; a key too far from all measured ones is a TableError."""
-        kind = _kind(key)
-        members = self._members.get(kind, [])
+        own = kind(key)
+        members = self._members.get(own, [])
         if len(members) < LEAST_ENTRIES:
             raise TableError(
                 f"the latency table has no entry for {key.text}, and {len(members) or 'none'} of its kind",
                 "measure what is missing with `hwnas profile --missing`",
             )
-        if kind not in self._groups:
-            self._groups[kind] = _Group(members)
-        return self._groups[kind].ms(key)
+        if own not in self._groups:
+            self._groups[own] = _Group(members)
+        return self._groups[own].ms(key)
 
 
 class _Group:
@@ -57,13 +57,13 @@ class _Group:
 
     def __init__(self, members: list[tuple[LatencyKey, float]]) -> None:
         self.sizes = np.array([_amounts(key) for key, _ in members])
-        self.places = np.array([_place(key) for key, _ in members])
+        self.places = np.array([place(key) for key, _ in members])
         self.measured = np.array([ms for _, ms in members])
         self.factors = _nonnegative_fit(self.sizes, self.measured)
         self.residual = np.log(self.measured / (self.sizes @ self.factors))
 
     def ms(self, key: LatencyKey) -> float:
-        offsets = np.abs(self.places - np.array(_place(key)))
+        offsets = np.abs(self.places - np.array(place(key)))
         limits = np.log([MAX_CHANNEL_RATIO, MAX_CHANNEL_RATIO, MAX_PIXEL_RATIO, MAX_PIXEL_RATIO]) + 1e-9
         if not (offsets <= limits).all(axis=1).any():
             raise TableError(
@@ -86,7 +86,8 @@ class _Group:
         return min(max(value, low), high) if low <= high else value
 
 
-def _kind(key: LatencyKey) -> str:
+def kind(key: LatencyKey) -> str:
+    """What must be equal between two keys for one to be interpolated from the other."""
     rest = {name: value for name, value in key.params.items() if name not in SIZE_PARAMS}
     return f"{key.op}/{len(key.input_shapes)}/{sorted(rest.items())!r}"
 
@@ -96,7 +97,7 @@ def _amounts(key: LatencyKey) -> tuple[float, float, float, float]:
     return 1.0, size.macs / 1e6, (size.input_bytes + size.output_bytes) / 1e6, size.weight_bytes / 1e6
 
 
-def _place(key: LatencyKey) -> tuple[float, float, float, float]:
+def place(key: LatencyKey) -> tuple[float, float, float, float]:
     """Log of input channels, output channels, input pixels and output pixels."""
     channels, height, width = key.input_shapes[0]
     channels_out = key.params.get("channels", key.params.get("classes", channels))

@@ -252,7 +252,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             if not isinstance(line, dict):
                 raise ValueError("not an object")
         except ValueError as error:
-            if number == len(texts):
+            if number >= len(texts) - 1:
                 break  # the process was killed while it wrote this line
             raise MeasureError(f"the measurements {path} are damaged at line {number}: {error}") from error
         lines.append(line)
@@ -274,12 +274,14 @@ def measure_bundle(
     seconds: float = 240.0,
     passes: int = 4,
     target_error: float = 0.01,
+    crashed: Sequence[str] = (),
     say: Callable[[float, str], object] = lambda share, note: None,
 ) -> bool:
     """Time every model of the bundle into the journal ``out``; whether all got at least one pass.
 
     Goes on with what ``out`` holds already. Stops after ``seconds``, after ``passes``, or when the passes of every
-    model agree within ``target_error``. ``say`` is told the share that is done.
+    model agree within ``target_error``. ``say`` is told the share that is done. Models in ``crashed``, at which an
+    earlier process died, are recorded as failed. The model being timed is named in ``out`` + ``.current``.
     """
     manifest = read_manifest(bundle)
     header = {
@@ -290,12 +292,15 @@ def measure_bundle(
         **device_fingerprint(),
     }
     journal = Journal.open(out, header)
+    for name in crashed:
+        journal.append({"name": name, "error": "the engine crashed while building or running it"})
     with zipfile.ZipFile(bundle) as archive:
         work = _Work(archive, _jobs_of(manifest), manifest["reference"], journal, threads, seconds, say)
         for number in range(passes):
             if not work.run_pass(number, passes, target_error):
                 break
     measured = {line["name"] for line in journal.lines}
+    work.current.unlink(missing_ok=True)
     return all(job.name in measured for job in work.jobs)
 
 
@@ -315,6 +320,7 @@ class _Work:
         self.archive = archive
         self.jobs = jobs
         self.journal = journal
+        self.current = journal.path.with_name(journal.path.name + ".current")
         self.threads = threads
         self.start = time.monotonic()
         self.seconds = seconds
@@ -365,6 +371,7 @@ class _Work:
         self.journal.append({"name": "reference", "pass": number, **_summary(samples)})
 
     def _time_job(self, job: Job, number: int, block_s: float) -> None:
+        self.current.write_text(job.name, encoding="utf-8")
         try:
             run = open_onnxruntime(self.archive.read(job.file), self.threads)
             samples = time_callable(run, warmup_s=block_s / 3, min_runs=MIN_SAMPLES, max_seconds=block_s)
@@ -414,6 +421,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=240.0, help="stop after this long")
     parser.add_argument("--passes", type=int, default=4)
     parser.add_argument("--target-error", type=float, default=0.01)
+    parser.add_argument("--crashed", nargs="*", default=[], help="models to record as failed")
     parser.add_argument("--pin", type=int, nargs="*", default=[], help="cores to run on")
     return parser.parse_args(argv)
 
@@ -431,6 +439,7 @@ def main(argv: Sequence[str]) -> int:
             seconds=arguments.seconds,
             passes=arguments.passes,
             target_error=arguments.target_error,
+            crashed=arguments.crashed,
             say=_progress_lines(),
         )
     except (MeasureError, OSError, ImportError) as error:

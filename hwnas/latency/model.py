@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from hwnas.errors import TableError
 from hwnas.ir.opgraph import OpGraph
-from hwnas.latency.context import Place, node_ms, places_of
+from hwnas.latency.context import Edge, edge_terms, edges_of, own_ms, weighted
 from hwnas.latency.features import key_size
 from hwnas.latency.interpolate import Interpolator
-from hwnas.latency.keys import LatencyKey
+from hwnas.latency.keys import LatencyKey, keys_of
 from hwnas.latency.table import LatencyTable
 
 CONFIDENCE = 0.9
@@ -71,25 +71,33 @@ class TableModel:
                 self._alone[key] = (self._interpolator.ms(key), "interpolated")
         return self._alone[key]
 
-    def place_ms(self, place: Place) -> float:
-        """Latency of a node in its context."""
-        alone_ms, source = self.alone(place.key)
-        return 0.0 if source == "free" else node_ms(place, alone_ms, self.table.calibration.weights)
+    def node_ms(self, key: LatencyKey) -> float:
+        """Latency of a node inside a net, but for what its edges add."""
+        alone_ms, source = self.alone(key)
+        return 0.0 if source == "free" else own_ms(key, alone_ms, self.table.calibration.weights)
+
+    def edge_ms(self, edge: Edge) -> float:
+        """What an edge adds: a reorder of the layout, or the saving of one."""
+        return weighted(edge_terms(edge), self.table.calibration.weights)
 
     def predict(self, graph: OpGraph, *, confidence: float = CONFIDENCE) -> Prediction:
         """Latency, interval and breakdown of a network.
 
         Raises TableError for a node that was not measured and is too far from all that were.
         """
-        nodes = []
-        for name, place in places_of(graph).items():
-            try:
-                latency_ms, source = self.place_ms(place), self.alone(place.key)[1]
-            except TableError as error:
-                raise TableError(f"node {name!r}: {error.message}", error.hint) from error
-            nodes.append(NodeLatency(name, place.key.op, place.key.text, latency_ms, source))
+        added: dict[str, float] = {}
+        for (name, _, _), edge in edges_of(graph).items():
+            added[name] = added.get(name, 0.0) + self.edge_ms(edge)
+        nodes = tuple(self._node(name, key, added.get(name, 0.0)) for name, key in keys_of(graph).items())
         total = sum(node.latency_ms for node in nodes) + self.overhead_ms
-        return Prediction(total, self.interval(total, confidence), tuple(nodes), self.overhead_ms)
+        return Prediction(total, self.interval(total, confidence), nodes, self.overhead_ms)
+
+    def _node(self, name: str, key: LatencyKey, edges_ms: float) -> NodeLatency:
+        try:
+            latency_ms, source = self.node_ms(key), self.alone(key)[1]
+        except TableError as error:
+            raise TableError(f"node {name!r}: {error.message}", error.hint) from error
+        return NodeLatency(name, key.op, key.text, latency_ms + edges_ms, source)
 
     def interval(self, latency_ms: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
         """The interval that holds the measured p50 with ``confidence``, by the residuals of unseen nets."""

@@ -11,7 +11,8 @@ import numpy as np
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.factor import Described, Factors, Row, factorise
-from hwnas.latency.features import key_features
+from hwnas.latency.features import rough_cost
+from hwnas.latency.interpolate import kind, place
 from hwnas.latency.keys import LatencyKey, keys_of
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SearchSpace
@@ -84,14 +85,14 @@ def graph_of_row(space: SearchSpace, row: Row, size_hw: tuple[int, int], classes
 def by_value(counts: Mapping[LatencyKey, float]) -> list[LatencyKey]:
     """Keys ordered so that any beginning of the list serves best: often needed, and far from those before it.
 
-    Within an op, a key's worth is the root of how often it occurs times its distance, in log channels and resolution,
-    to the nearest key already taken, so that what is cut off has measured neighbours to be interpolated from.
+    A key's worth is the root of how often it occurs times its distance, in log channels and resolution, to the nearest
+    key already taken that it could be interpolated from, so that what is cut off has measured neighbours.
     """
     keys = list(counts)
     groups: dict[str, list[int]] = {}
     for i, key in enumerate(keys):
-        groups.setdefault(key.op, []).append(i)
-    points = np.array([key_features(key) for key in keys])
+        groups.setdefault(kind(key), []).append(i)
+    points = np.array([place(key) for key in keys])
     weight = np.sqrt([counts[key] for key in keys])
     worth = np.zeros(len(keys))
     for members in groups.values():
@@ -102,7 +103,7 @@ def by_value(counts: Mapping[LatencyKey, float]) -> list[LatencyKey]:
 def _greedy_worth(
     points: np.ndarray[tuple[int, int], np.dtype[np.float64]], weight: np.ndarray[tuple[int], np.dtype[np.float64]]
 ) -> list[float]:
-    """Farthest-point order within one op; each point's worth at the moment it was taken, never increasing."""
+    """Farthest-point order within one kind; each point's worth at the moment it was taken, never increasing."""
     worth = [0.0] * len(points)
     distance = np.full(len(points), 10.0)
     last = math.inf
@@ -145,4 +146,4 @@ def _even(costs: Sequence[float], count: int) -> list[int]:
 
 def _rough_cost(graph: OpGraph) -> float:
     """Log of multiply-accumulates plus traffic: good enough to tell cheap nets from dear ones."""
-    return math.log(sum(math.exp(key_features(key)[0]) for key in keys_of(graph).values()))
+    return math.log(sum(rough_cost(key) for key in keys_of(graph).values()))

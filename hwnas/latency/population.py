@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from hwnas.latency.context import Place, places_of
+from hwnas.errors import TableError
+from hwnas.latency.context import Edge, edges_of
 from hwnas.latency.factor import Described, Row, factorise
+from hwnas.latency.keys import LatencyKey, keys_of
 from hwnas.latency.model import TableModel
 from hwnas.latency.plan import graph_of_row
 from hwnas.shapes import Value
@@ -21,21 +23,38 @@ class PopulationModel:
     def __init__(
         self, model: TableModel, space: SearchSpace, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
     ) -> None:
+        self._unpriced: list[TableError] = []
+
         def describe(row: Row) -> Described:
-            return places_of(graph_of_row(space, row, size_hw, classes))
+            graph = graph_of_row(space, row, size_hw, classes)
+            edges = {
+                f"{consumer} {slot} {producer}": edge for (consumer, slot, producer), edge in edges_of(graph).items()
+            }
+            return {**keys_of(graph), **edges}
+
+        def price(value: Hashable) -> float:
+            if isinstance(value, Edge):
+                return model.edge_ms(value)
+            if not isinstance(value, LatencyKey):
+                return 0.0
+            try:
+                return model.node_ms(value)
+            except TableError as error:
+                self._unpriced.append(error)
+                return np.nan
 
         self._columns = [
             (choice.name, {option: i for i, option in enumerate(choice.options)}) for choice in space.choices
         ]
         self._overhead_ms = model.overhead_ms
         self._factors = factorise([len(choice.options) for choice in space.choices], describe, rng)
-        self._prices = [
-            np.array([model.place_ms(value) if isinstance(value, Place) else 0.0 for value in node.values])[node.table]
-            for node in self._factors.nodes
-        ]
+        self._prices = [np.array([price(value) for value in node.values])[node.table] for node in self._factors.nodes]
 
     def predict_many(self, decisions: Sequence[Mapping[str, Value]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Predicted p50 in milliseconds of each, shape (N,). Choices that are not active may be absent."""
+        """Predicted p50 in milliseconds of each, shape (N,). Choices that are not active may be absent.
+
+        Raises TableError if one of them needs a kernel that the table cannot price.
+        """
         rows = np.zeros((len(decisions), len(self._columns)), dtype=np.int64)
         for column, (name, index) in enumerate(self._columns):
             rows[:, column] = [index[each[name]] if name in each else 0 for each in decisions]
@@ -43,4 +62,6 @@ class PopulationModel:
         for node, prices in zip(self._factors.nodes, self._prices, strict=True):
             places = rows[:, list(node.choices)] @ np.array(node.strides, dtype=np.int64)
             total += prices[places]
+        if np.isnan(total).any():
+            raise self._unpriced[0]
         return total

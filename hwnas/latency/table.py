@@ -29,9 +29,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The in-context terms (see ``context.py``) and the relative residuals (measured − predicted) / measured that
+    """The in-context terms (see ``context.py``), and the residuals that intervals are taken from.
 
-    intervals are taken from: of nets that the fit had not seen.
+    A residual is (measured − predicted) / measured of a net that the fit had not seen.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -58,8 +58,8 @@ class LatencyTable:
     """Kernels by key text, and everything needed to trust what is predicted from them.
 
     ``accuracy`` has ``calibrated`` and ``naive`` (the sum of kernels timed alone) on the same unseen nets.
-    ``percentiles``
-    are p90 and p99 over p50 of whole nets. ``coverage`` is measured and planned, by ``kernels`` and ``nets``.
+    ``percentiles`` are p90 and p99 over p50 of whole nets. ``coverage`` is measured and planned, by ``kernels`` and
+    ``nets``.
     """
 
     contract: TimingContract
