@@ -1,6 +1,6 @@
 """``realtime``: the default space, an encoder–decoder made for low latency.
 
-Size: about 4.9e18 genotypes (``decisions.size``). Macro parameters: a stem at stride 2 and four stages at strides 4, 8,
+Size: about 5.1e17 genotypes (``decisions.size``). Macro parameters: a stem at stride 2 and four stages at strides 4, 8,
 16 and 32 (the last may dilate instead of stride). Choices:
 
 - ``stem.width``, ``stageN.width``: channels. Multiples of 16 but for the stem, since engines block channels.
@@ -26,13 +26,13 @@ from hwnas.shapes import Value
 from hwnas.spaces.base import SPACES, Candidate, Choice, Decisions
 from hwnas.spaces.decisions import uniform_decisions
 
-FIRST_BLOCKS = ("conv_3x3", "ds_conv_3x3", "mbconv_e4_k3", "mbconv_e4_k5")
+FIRST_BLOCKS = ("conv_3x3", "ds_conv_3x3", "mbconv_e4_k3")
 BLOCKS = ("conv_3x3", "basic_block", "ds_conv_3x3", "mbconv_e2_k3", "mbconv_e4_k3", "mbconv_e4_k5")
 STEM_WIDTHS = (8, 16, 24, 32)
-WIDTHS = ((16, 24, 32, 48, 80), (32, 48, 64, 96, 144), (48, 64, 96, 160, 288), (64, 96, 144, 224, 400))
+WIDTHS = ((16, 32, 48, 80), (32, 48, 80, 144), (48, 80, 144, 288), (64, 112, 208, 400))
 MAX_DEPTHS = (3, 4, 5, 3)
 CONTEXTS = ("conv_1x1", "lraspp", "pyramid_pool")
-HEAD_WIDTHS = (32, 48, 64, 96, 192)
+HEAD_WIDTHS = (32, 64, 96, 192)
 REFINES = ("skip_connect", "ds_conv_3x3", "conv_3x3")
 SCALES = {16: "stage3", 8: "stage2", 4: "stage1"}
 

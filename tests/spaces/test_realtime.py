@@ -19,11 +19,11 @@ SPACE = SPACES.get("realtime")
 
 
 def test_size_is_the_product_of_its_parts() -> None:
-    first, inner = 4, 6
+    first, inner = 3, 6
     stages = [first * sum(inner**extra for extra in range(depth)) for depth in (3, 4, 5, 3)]
     coarser = 1 + 2 * 3
     heads = sum(coarser**extra for extra in range(3)) * 2 * 3
-    assert size(SPACE) == 4 * 5**4 * int(np.prod(stages)) * 2 * 3 * 5 * heads
+    assert size(SPACE) == 4 * 4**4 * int(np.prod(stages)) * 2 * 3 * 4 * heads
     assert 1e12 < size(SPACE) < 1e20
 
 
