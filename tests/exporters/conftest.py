@@ -1,4 +1,4 @@
-"""Small networks to export: random genotypes of the realtime space at sizes that no stride divides."""
+"""One exported network for all tests of the exporters."""
 
 from __future__ import annotations
 
@@ -6,37 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from hwnas.compiler.network import Network, compile_graph
-from hwnas.data.base import ClassInfo
+from hwnas.compiler.network import Network
 from hwnas.exporters.artifact import Artifact
 from hwnas.exporters.build import export_artifact
-from hwnas.exporters.untrained import randomise
 from hwnas.ir.genotype import Genotype
-from hwnas.ir.opgraph import OpGraph
-from hwnas.skeletons.base import expand
-from hwnas.spaces.base import SPACES
-
-SIZE_HW = (70, 102)
-CLASSES = tuple(ClassInfo(f"class{i}", (20 * i, 255 - 20 * i, 40)) for i in range(5))
-
-torch.set_num_threads(1)
-
-
-def random_genotype(seed: int) -> Genotype:
-    space = SPACES.get("realtime")
-    return space.decode(space.sample(np.random.default_rng(seed))).genotype
-
-
-def graph_of(genotype: Genotype, size_hw: tuple[int, int] = SIZE_HW) -> OpGraph:
-    return expand(genotype, (3, *size_hw), len(CLASSES))
-
-
-def random_network(graph: OpGraph, seed: int = 0) -> Network:
-    network = compile_graph(graph, seed=seed)
-    randomise(network, seed)
-    return network.eval()
+from tests.exporters.nets import CLASSES, SIZE_HW, graph_of, random_genotype, random_network
 
 
 @pytest.fixture(scope="session")

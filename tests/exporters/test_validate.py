@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays as np_arrays
+
+from hwnas.data.cache import Arrays
+from hwnas.data.preprocess import normalize, normalize_array
+from hwnas.errors import ArtifactError, BudgetError
+from hwnas.exporters.artifact import Artifact
+from hwnas.exporters.validate import confusion_of, evaluate_engine, miou_of, validate
+from hwnas.training.metrics import Meter, evaluate
+
+CLASSES = 5
+labels = np_arrays(np.uint8, (2, 6, 7), elements=st.integers(0, CLASSES - 1))
+masks = np_arrays(np.uint8, (2, 6, 7), elements=st.sampled_from([*range(CLASSES), 255]))
+
+
+@pytest.fixture(scope="module")
+def data() -> Arrays:
+    rng = np.random.default_rng(2)
+    images = rng.integers(0, 256, (5, 70, 102, 3), dtype=np.uint8)
+    truth = rng.integers(0, CLASSES, (5, 70, 102)).astype(np.uint8)
+    truth[:, :10] = 255
+    return Arrays(images, truth, tuple("abcde"))
+
+
+def test_a_hand_made_confusion() -> None:
+    truth = np.array([[0, 0, 1, 1, 255, 255]], np.uint8)
+    predicted = np.array([[0, 1, 1, 1, 0, 4]], np.uint8)
+    confusion = confusion_of(predicted, truth, 5)
+    assert confusion[:2, :2].tolist() == [[1, 1], [0, 2]] and confusion.sum() == 4
+    miou, ious = miou_of(confusion)
+    assert ious[:2] == (0.5, pytest.approx(2 / 3)) and all(np.isnan(ious[2:]))
+    assert miou == pytest.approx((0.5 + 2 / 3) / 2)
+
+
+def test_nothing_labelled_is_zero() -> None:
+    assert miou_of(np.zeros((3, 3), np.int64))[0] == 0.0
+
+
+@settings(deadline=None, max_examples=60)
+@given(labels, masks)
+def test_agrees_with_torchmetrics(predicted: np.ndarray, truth: np.ndarray) -> None:
+    meter = Meter(CLASSES)
+    meter.update(predicted, truth)
+    expected = meter.score()
+    miou, ious = miou_of(confusion_of(predicted, truth, CLASSES))
+    assert miou == pytest.approx(expected.miou)
+    np.testing.assert_allclose(ious, expected.ious, equal_nan=True)
+
+
+def test_preprocessing_is_torchs() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 9, 7, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(normalize_array(images), normalize(torch.from_numpy(images)).numpy())
+
+
+@pytest.mark.parametrize("kind", ["logits", "labels"])
+def test_the_engine_scores_as_pytorch_does(exported, network, data, kind) -> None:
+    expected = evaluate(network, data, CLASSES)
+    with exported[kind].open() as session:
+        score = evaluate_engine(session, data.images, data.masks, CLASSES)
+    assert score.miou == pytest.approx(expected.miou, abs=1e-4)
+    assert score.confusion.sum() == np.count_nonzero(data.masks != 255)
+
+
+def test_pass_with_everything_in_it(exported, network, data) -> None:
+    miou_torch = evaluate(network, data, CLASSES).miou
+    verdict = validate(exported["logits"], data, budget_ms=1000, predicted_ms=3.0, miou_torch=miou_torch, seconds=0.1)
+    assert verdict.passed and verdict.reasons == ()
+    document = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
+    wanted = {
+        "verdict",
+        "reasons",
+        "miou",
+        "miou_torch",
+        "predicted_ms",
+        "p50_ms",
+        "p90_ms",
+        "p99_ms",
+        "fps",
+        "contract",
+    }
+    assert wanted <= set(document)
+    assert document["verdict"] == "PASS"
+
+
+def test_fail_says_which_number_failed(exported, data) -> None:
+    verdict = validate(exported["logits"], data, budget_ms=1e-3, budget_at="p99", miou_torch=0.9, seconds=0.1)
+    assert verdict.verdict == "FAIL" and len(verdict.reasons) == 2
+    assert "latency p99 is" in verdict.reasons[0] and "over the budget of 0.001 ms" in verdict.reasons[0]
+    assert "below PyTorch's 90.00%" in verdict.reasons[1]
+
+
+def test_bad_budgets_and_data(exported, data) -> None:
+    with pytest.raises(BudgetError, match="cannot be met"):
+        validate(exported["logits"], data, budget_ms=0)
+    small = dataclasses.replace(data, images=data.images[:, :64], masks=data.masks[:, :64])
+    with pytest.raises(ArtifactError, match="takes images of 70x102, but the data is 64x102"):
+        validate(exported["logits"], small, budget_ms=10)
+    with pytest.raises(ArtifactError, match="of how many classes"):
+        validate(Artifact(exported["labels"].path), data, budget_ms=10)
+
+
+def test_an_engine_with_more_classes_than_the_data(exported, data) -> None:
+    with exported["logits"].open() as session, pytest.raises(ArtifactError, match="the data set has 2 classes"):
+        evaluate_engine(session, data.images, np.full_like(data.masks, 1), 2)
