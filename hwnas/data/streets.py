@@ -15,7 +15,8 @@ import numpy as np
 
 from hwnas.data.base import DATASETS, ClassInfo, Dataset, Item, Mask, need_split, note_read
 from hwnas.data.street.render import render
-from hwnas.data.street.scene import Label, sample_scene
+from hwnas.data.street.sample import sample_scene
+from hwnas.data.street.scene import Label
 from hwnas.errors import DataError, HwnasError
 from hwnas.shapes import parse_size
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ from hwnas.data.base import open_dataset
 from hwnas.data.cache import load_arrays
 from hwnas.data.frequencies import class_amounts
 from hwnas.data.street.canvas import NEAR_M, Camera, clip_near
-from hwnas.data.street.scene import Label, View, sample_scene
+from hwnas.data.street.render import render
+from hwnas.data.street.sample import sample_scene
+from hwnas.data.street.scene import Label, Thing, View
 from hwnas.data.streets import Streets, open_streets
 from hwnas.errors import DataError
 
@@ -82,8 +85,14 @@ def test_bad_options_are_explained(options: str, message: str) -> None:
 
 def test_nearer_things_hide_farther_ones() -> None:
     scene = sample_scene(np.random.default_rng(0))
-    assert len({thing.kind for thing in scene.things}) > 5
-    assert all(house.far > house.near for house in scene.buildings)
+    view = replace(scene.view, yaw=0.0, curve=0.0, x=0.0)
+    for near, far, label in (("person", "bus", Label.PERSON), ("bus", "person", Label.CAR)):
+        things = (Thing(near, 0.0, 8.0, 1.7 if near == "person" else 1.0, 0.0, 1), Thing(far, 0.0, 24.0, 1.0, 0.0, 2))
+        for order in (things, things[::-1]):
+            _, labels = render(replace(scene, view=view, things=order), (120, 160))
+            # The middle of the nearer thing: at half a person's height, 8 m away.
+            row = round(view.horizon * 120 + (view.height - 0.9) / 8 * view.focal * 120)
+            assert labels[row, 80] == label
 
 
 def test_camera_by_hand() -> None:
