@@ -25,12 +25,13 @@ help:
 	@echo "make format  let ruff mend what it can"
 	@echo "make clean   remove $(VENV), caches and build output (not runs/)"
 
-# The stamp is written last: an install that fails leaves none, and the next make tries again.
+# The stamp is written last: an install that fails leaves none, and the next make tries again. --no-compile: Python
+# compiles what it imports; compiling all of torch and the rest beforehand would double the time it takes.
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "error: hwnas needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[cpu,test]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[cpu,test]'
 	$(BIN)/hwnas --version
 	@touch $@
 
