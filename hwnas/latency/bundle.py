@@ -157,7 +157,7 @@ class _Writer:
         self.nets.append({"name": name, "role": role, "file": file, "genotype": genotype_to_dict(genotype)})
 
     def references(self) -> list[str]:
-        """Kernels nearest to a millisecond's worth of multiplications: steady, quick to time. The first to run serves."""
+        """Kernels nearest to a millisecond's worth of multiplications: steady and quick. The first to run serves."""
 
         def distance(item: Mapping[str, Any]) -> float:
             return abs(key_size(parse_key(item["key"])).macs - REFERENCE_MACS)

@@ -2,7 +2,8 @@
 
 Bayesian linear regression: the prior mean is the sum of the ops timed alone, every term has a normal prior whose scale
 is that of its group, and the scales (and the noise) maximise the marginal likelihood of the calibration nets. With few
-nets it stays near the naive sum, with many it follows them. Latencies are fitted relative to their size.
+nets it stays near the naive sum, with many it follows them. Latencies are fitted relative to their size. An edge can
+only cost: what a node saves in a net is in its own terms.
 """
 
 from __future__ import annotations
@@ -53,16 +54,20 @@ def fit(examples: Sequence[Example]) -> Fit:
     target = 1.0 - np.array([example.alone_ms for example in examples]) / measured
     kernels = np.array([rows[:, groups == i] @ rows[:, groups == i].T for i in range(len(GROUPS))])
     scales, noise = _choose_scales(kernels, target)
-    covariance = _covariance(kernels, scales, noise)
-    inverse = np.linalg.inv(covariance)
-    alpha = inverse @ target
-    weights = scales[groups] ** 2 * (rows.T @ alpha)
-    residuals = alpha / np.diag(inverse)
+    priors = scales[groups] ** 2
+    edges = groups == GROUPS.index("edge")
+    while True:
+        inverse = np.linalg.inv((rows * priors) @ rows.T + (noise**2 + 1e-9) * np.eye(len(rows)))
+        alpha = inverse @ target
+        weights = priors * (rows.T @ alpha)
+        if not (negative := edges & (weights < 0)).any():
+            break
+        priors = np.where(negative, 0.0, priors)
     return Fit(
         weights={name: float(weight) for name, weight in zip(names, weights, strict=True) if abs(weight) > 1e-12},
         scales={group: float(scale) for group, scale in zip(GROUPS, scales, strict=True)},
         noise=noise,
-        residuals=tuple(float(residual) for residual in residuals),
+        residuals=tuple(float(residual) for residual in alpha / np.diag(inverse)),
     )
 
 

@@ -77,7 +77,7 @@ class TableModel:
         return 0.0 if source == "free" else own_ms(key, alone_ms, self.table.calibration.weights)
 
     def edge_ms(self, edge: Edge) -> float:
-        """What an edge adds: a reorder of the layout, or the saving of one."""
+        """What an edge adds, such as a reorder of the layout."""
         return weighted(edge_terms(edge), self.table.calibration.weights)
 
     def predict(self, graph: OpGraph, *, confidence: float = CONFIDENCE) -> Prediction:

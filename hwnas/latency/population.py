@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,17 +11,27 @@ from hwnas.errors import TableError
 from hwnas.latency.context import Edge, edges_of
 from hwnas.latency.factor import Described, Row, factorise
 from hwnas.latency.keys import LatencyKey, keys_of
-from hwnas.latency.model import TableModel
 from hwnas.latency.plan import graph_of_row
 from hwnas.shapes import Value
 from hwnas.spaces.base import SearchSpace
+
+
+class Pricing(Protocol):
+    """What prices the parts of a network: a :class:`~hwnas.latency.model.TableModel`, or a bound of one."""
+
+    @property
+    def overhead_ms(self) -> float: ...
+
+    def node_ms(self, key: LatencyKey) -> float: ...
+
+    def edge_ms(self, edge: Edge) -> float: ...
 
 
 class PopulationModel:
     """``predict_many`` for one space at one size; equal to ``TableModel.predict`` of each expanded genotype."""
 
     def __init__(
-        self, model: TableModel, space: SearchSpace, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
+        self, model: Pricing, space: SearchSpace, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
     ) -> None:
         self._unpriced: list[TableError] = []
 

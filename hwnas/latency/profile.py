@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,16 @@ from hwnas.errors import TableError
 from hwnas.latency import measure
 from hwnas.latency.bundle import Assemble, Bundle, ExportOps, Net, read_bundle, write_bundle
 from hwnas.latency.calibrate import Example, fit
-from hwnas.latency.context import edge_terms, edges_of, own_terms, weighted
+from hwnas.latency.context import edge_terms, edges_of, own_terms
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.keys import keys_of
 from hwnas.latency.model import TableModel
 from hwnas.latency.plan import plan
 from hwnas.latency.summary import Summary, summarise
-from hwnas.latency.table import Accuracy, Calibration, Entry, LatencyTable, accuracy_of, save_table
+from hwnas.latency.table import Calibration, Entry, LatencyTable, accuracy_of, save_table
 from hwnas.progress import Progress
 from hwnas.spaces.base import SearchSpace
 
-ROLES = ("calibration", "holdout")
 EXPORT_SHARE = 0.4
 LEAST_MEASURE_S = 5.0
 LEAST_NETS = 4
@@ -97,7 +96,7 @@ def _left_over(path: Path, space: str, size_hw: tuple[int, int], classes: int) -
 
 
 def measure_in_process(
-    bundle: Path, journal: Path, *, threads: int, seconds: float, progress: Progress, passes: int = 4
+    bundle: Path, journal: Path, *, threads: int, seconds: float, progress: Progress, passes: int = 6
 ) -> None:
     """Run ``measure.py`` on a bundle in a fresh process, so that neither torch's threads nor its heap disturb it.
 
@@ -155,19 +154,9 @@ def build_table(bundle: Bundle, summary: Summary) -> LatencyTable:
     if not entries:
         failed = next(iter(summary.failures.values()), "the time was over before the first")
         raise TableError(f"no kernel could be measured: {failed}", "allow more time, or look at the engine")
-    naive = LatencyTable(contract_of(bundle, summary), entries)
-    calibrated, accuracy, residuals = _calibrate(naive, bundle, summary)
-    return LatencyTable(
-        contract=naive.contract,
+    naive = LatencyTable(
+        contract=contract_of(bundle, summary),
         entries=entries,
-        calibration=Calibration(
-            weights=calibrated.weights,
-            scales=calibrated.scales,
-            noise=calibrated.noise,
-            nets=calibrated.nets,
-            residuals=residuals,
-        ),
-        accuracy=accuracy,
         repeat_error=summary.repeat_error,
         percentiles=summary.percentiles,
         coverage={
@@ -183,27 +172,37 @@ def build_table(bundle: Bundle, summary: Summary) -> LatencyTable:
             "disturbed": round(summary.disturbed, 4),
         },
     )
+    return _calibrated(naive, bundle, summary)
 
 
-def _calibrate(
-    naive: LatencyTable, bundle: Bundle, summary: Summary
-) -> tuple[Calibration, dict[str, Accuracy], tuple[float, ...]]:
-    """Fit on the calibration nets, judge on the others; residuals of all nets that were unseen when predicted."""
+def _calibrated(naive: LatencyTable, bundle: Bundle, summary: Summary) -> LatencyTable:
+    """Fit on the calibration nets, judge on the others; intervals come from all nets, each unseen when predicted."""
     nets = [net for net in bundle.nets if net.name in summary.timings]
-    examples = {role: _examples(naive, bundle, summary, [n for n in nets if n.role == role]) for role in ROLES}
-    if len(examples["calibration"]) < LEAST_NETS:
-        return Calibration(), {}, ()
-    fitted = fit(examples["calibration"])
-    unseen = examples["holdout"]
-    predicted = [each.alone_ms + weighted(each.terms, fitted.weights) for each in unseen]
-    measured = [each.measured_ms for each in unseen]
-    accuracy = {}
-    if unseen:
-        accuracy["calibrated"] = accuracy_of(predicted, measured)
-        accuracy["naive"] = accuracy_of([each.alone_ms for each in unseen], measured)
+    examples = _examples(naive, bundle, summary, [net for net in nets if net.role == "calibration"])
+    if len(examples) < LEAST_NETS:
+        return naive
+    fitted = fit(examples)
+    table = replace(naive, calibration=Calibration(fitted.weights, fitted.scales, fitted.noise, len(examples)))
+    unseen = [net for net in nets if net.role == "holdout"]
+    measured, predicted = _judged(table, bundle, summary, unseen)
+    _, plain = _judged(naive, bundle, summary, unseen)
     residuals = [(m - p) / m for p, m in zip(predicted, measured, strict=True)]
-    calibration = Calibration(fitted.weights, fitted.scales, fitted.noise, len(examples["calibration"]))
-    return calibration, accuracy, (*fitted.residuals, *residuals)
+    calibration = replace(table.calibration, residuals=(*fitted.residuals, *residuals))
+    accuracy = {"calibrated": accuracy_of(predicted, measured), "naive": accuracy_of(plain, measured)}
+    return replace(table, calibration=calibration, accuracy=accuracy if measured else {})
+
+
+def _judged(table: LatencyTable, bundle: Bundle, summary: Summary, nets: list[Net]) -> tuple[list[float], list[float]]:
+    """Measured and predicted latency of the nets that the table can price, in milliseconds."""
+    model = TableModel(table)
+    measured, predicted = [], []
+    for net in nets:
+        try:
+            predicted.append(model.predict(bundle.graph(net)).latency_ms)
+        except TableError:
+            continue
+        measured.append(summary.timings[net.name].ms)
+    return measured, predicted
 
 
 def _examples(naive: LatencyTable, bundle: Bundle, summary: Summary, nets: list[Net]) -> list[Example]:
@@ -268,7 +267,7 @@ class _Share:
 def describe(table: LatencyTable) -> list[str]:
     """What a user should know of a new table, one sentence a line."""
     kernels, nets = (_Share(*table.coverage[name]) for name in ("kernels", "nets"))
-    lines = [f"timed {kernels} kernels and {nets} nets; two passes differ by {table.repeat_error['kernel']:.1%}"]
+    lines = [f"timed {kernels} kernels and {nets} nets{_repeated(table, 'kernel', '; two passes of a kernel')}"]
     if kernels.measured < kernels.planned or nets.measured < nets.planned:
         lines.append("the time did not suffice for the rest: missing kernels are interpolated from their neighbours")
     for text, message in list(table.failures.items())[:5]:
@@ -278,6 +277,11 @@ def describe(table: LatencyTable) -> list[str]:
         lines.append(
             f"on {accuracy.nets} unseen nets: mean error {accuracy.mape:.1%} (plain sum {naive.mape:.1%}), "
             f"within ±5% {accuracy.within_5:.0%}, within ±10% {accuracy.within_10:.0%}, Kendall τ "
-            f"{accuracy.kendall_tau:.2f}; the same nets measured twice differ by {table.repeat_error['net']:.1%}"
+            f"{accuracy.kendall_tau:.2f}{_repeated(table, 'net', '; the same nets measured twice')}"
         )
     return lines
+
+
+def _repeated(table: LatencyTable, of: str, subject: str) -> str:
+    error = table.repeat_error.get(of, 0.0)
+    return f"{subject} differ by {error:.1%}" if error else ""

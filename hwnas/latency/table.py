@@ -174,6 +174,8 @@ def accuracy_of(predicted_ms: Sequence[float], measured_ms: Sequence[float]) -> 
     """Error figures of predictions against measurements; ties count for nothing in Kendall's τ."""
     errors = [p / m - 1.0 for p, m in zip(predicted_ms, measured_ms, strict=True)]
     count = len(errors)
+    if not count:
+        return Accuracy(0, 0.0, 0.0, 0.0, 0.0, 0.0)
     pairs = [(i, j) for i in range(count) for j in range(i)]
     agreement = sum(_sign(predicted_ms[i] - predicted_ms[j]) * _sign(measured_ms[i] - measured_ms[j]) for i, j in pairs)
     return Accuracy(
