@@ -16,10 +16,9 @@ from torch.func import functional_call
 from hwnas.compiler.network import Network, compile_graph
 from hwnas.errors import HwnasError, RunError
 from hwnas.ir.opgraph import OpGraph
-from hwnas.shapes import Shape, Value
-from hwnas.skeletons.base import expand
+from hwnas.shapes import Shape
 from hwnas.spaces.base import SearchSpace
-from hwnas.spaces.decisions import is_active
+from hwnas.supernet.extents import extents_of, spanning_graphs
 from hwnas.supernet.slices import Extent, path_nodes, take
 
 if TYPE_CHECKING:
@@ -51,14 +50,13 @@ class SharedWeights:
         classes: int,
         rng: np.random.Generator,
         *,
-        samples: int = 100,
+        samples: int = 150,
     ) -> SharedWeights:
-        """Weights for all of ``space``: the maxima over genotypes that between them take every option of every choice.
+        """Weights for all of ``space``, newly initialised; see :func:`~hwnas.supernet.extents.spanning_graphs`.
 
-        Those are random ones, and the option-wise neighbours of the largest genotype (found by climbing from a random
-        one, choice by choice). Paths that still need more are refused, never served wrongly: see :meth:`covers`.
+        Paths that need more all the same are refused, never served wrongly: see :meth:`covers`.
         """
-        return cls.of(_spanning_graphs(space, input_shape, classes, rng, samples), rng)
+        return cls.of(spanning_graphs(space, input_shape, classes, rng, samples), rng)
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The tensors, for an optimizer."""
@@ -130,30 +128,6 @@ class SharedWeights:
         return take(self.tensors[use.key], self.extents[use.key], use)
 
 
-def extents_of(graphs: Iterable[OpGraph]) -> dict[str, Extent]:
-    """The largest shape of every shared tensor over ``graphs``, by key."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    widths: dict[str, dict[str, int]] = {}
-    for graph in graphs:
-        for path_node in path_nodes(graph):
-            for use in path_node.uses:
-                before = shapes.get(use.key, use.shape)
-                assert len(before) == len(use.shape), f"{use.key} has both shapes {before} and {use.shape}"
-                shapes[use.key] = tuple(map(max, before, use.shape))
-                slots = widths.setdefault(use.key, {})
-                for part in use.segments:
-                    slots[part.slot] = max(slots.get(part.slot, 0), part.width)
-    extents = {}
-    for key in sorted(shapes):
-        segments, offset = {}, 0
-        for slot in sorted(widths[key]):
-            segments[slot] = (offset, widths[key][slot])
-            offset += widths[key][slot]
-        shape = (shapes[key][0], offset, *shapes[key][2:]) if segments else shapes[key]
-        extents[key] = Extent(shape, segments)
-    return extents
-
-
 def _initial(extents: Mapping[str, Extent], seed: int) -> dict[str, Tensor]:
     """As compiler.network.initialise: normal with variance 2 / fan-out; near 0 before logits; BatchNorm at identity."""
     generator = torch.Generator().manual_seed(seed)
@@ -168,24 +142,3 @@ def _initial(extents: Mapping[str, Extent], seed: int) -> dict[str, Tensor]:
         std = 0.01 if logits else math.sqrt(2 / fan_out)
         tensors[key] = torch.randn(extent.shape, generator=generator) * std
     return tensors
-
-
-def _spanning_graphs(
-    space: SearchSpace, input_shape: Shape, classes: int, rng: np.random.Generator, samples: int
-) -> Iterator[OpGraph]:
-    def graph_of(decisions: Mapping[str, Value]) -> OpGraph:
-        return expand(space.decode(decisions).genotype, input_shape, classes)
-
-    for _ in range(samples):
-        yield graph_of(space.sample(rng))
-    largest: dict[str, Value] = {choice.name: choice.options[0] for choice in space.choices}
-    for _ in range(2):
-        for choice in space.choices:
-            sizes = []
-            enabled = {**largest, **{name: options[-1] for name, options in choice.active_if.items()}}
-            for option in choice.options:
-                graph = graph_of({**enabled, choice.name: option})
-                sizes.append(sum(math.prod(use.shape) for path_node in path_nodes(graph) for use in path_node.uses))
-                yield graph
-            if is_active(choice, largest):
-                largest[choice.name] = choice.options[int(np.argmax(sizes))]

@@ -16,7 +16,7 @@ from torch import Tensor
 from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.data.batches import Batches
 from hwnas.data.cache import Arrays
-from hwnas.errors import RunError
+from hwnas.errors import HwnasError, RunError
 from hwnas.ir.opgraph import OpGraph
 from hwnas.progress import Progress
 from hwnas.shapes import Shape
@@ -110,11 +110,10 @@ def train_supernet(
     ) as batches:
 
         def step(first: tuple[Tensor, Tensor]) -> dict[str, float]:
-            chosen = sampler.paths(paths_per_step, rng)
+            chosen = [_runnable(sampler, graph_of, shared, (3, *crop_hw), rng) for _ in range(paths_per_step)]
             losses = []
-            for number, decisions in enumerate(chosen):
+            for number, (decisions, graph) in enumerate(chosen):
                 images, masks = fabric.to_device(first if number == 0 else next(batches))
-                graph = graph_of(decisions, (3, *crop_hw))
                 with fabric.autocast():
                     images = images.contiguous(memory_format=torch.channels_last)
                     logits = shared.run(graph, images, output=logits_node(graph))
@@ -123,7 +122,7 @@ def train_supernet(
                 losses.append(loss.item())
                 tally.price_ms += price(decisions)
             tally.paths += len(chosen)
-            sampler.feedback(chosen, losses)
+            sampler.feedback([decisions for decisions, _ in chosen], losses)
             return {"loss": float(np.mean(losses))}
 
         def save(now: Spent) -> None:
@@ -144,6 +143,19 @@ def train_supernet(
             label="train the supernet",
         )
     return SupernetTraining(fitted, tally.price_ms / max(1, tally.paths), tally.paths)
+
+
+def _runnable(
+    sampler: PathSampler, graph_of: GraphOf, shared: SharedWeights, shape: Shape, rng: np.random.Generator
+) -> tuple[Decisions, OpGraph]:
+    """The sampler's next path that fits the shared weights; all do, unless their extents were found from too little."""
+    for _ in range(20):
+        decisions = sampler.paths(1, rng)[0]
+        graph = graph_of(decisions, shape)
+        if shared.covers(graph):
+            return decisions, graph
+        logger.warning("a sampled path needs larger weights than the supernet has, and is left out")
+    raise HwnasError("twenty sampled paths in a row do not fit the supernet's weights", "it is of another space")
 
 
 def _save(

@@ -11,6 +11,7 @@ from hwnas.errors import HwnasError, RunError
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES
+from hwnas.spaces.narrowed import NarrowedSpace, options_in_use
 from hwnas.supernet.shared import SharedWeights
 
 SHAPE = (3, 96, 96)
@@ -49,6 +50,15 @@ def test_every_random_genotype_is_covered(realtime, shared):
     rng = np.random.default_rng(99)
     for _ in range(60):
         assert shared.covers(expand(realtime.decode(realtime.sample(rng)).genotype, SHAPE, 5))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_narrowed_space_is_covered(realtime, seed):
+    rng = np.random.default_rng(seed)
+    narrowed = NarrowedSpace(realtime, options_in_use(realtime, [realtime.sample(rng) for _ in range(6)]))
+    shared = SharedWeights.for_space(narrowed, SHAPE, 5, rng, samples=10)
+    for _ in range(40):
+        assert shared.covers(expand(narrowed.decode(narrowed.sample(rng)).genotype, SHAPE, 5))
 
 
 def test_leading_channels_and_centred_kernels():
