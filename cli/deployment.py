@@ -168,7 +168,7 @@ class Deployment:
         return document
 
     def _search(self) -> None:
-        scores = searching.SliceScores(self.field, self._evaluator)
+        scores = searching.SliceScores(self.field, self.evaluator)
         found = searching.search_slices(
             self.field,
             scores,
@@ -210,7 +210,8 @@ class Deployment:
         )
 
     @cached_property
-    def _evaluator(self) -> SliceEvaluator:
+    def evaluator(self) -> SliceEvaluator:
+        """Scores slices of the trained supernet."""
         shared = searching.load_supernet(self.field, self.data, self.run / SUPERNET, self.settings.seed)
         return searching.slice_evaluator(shared, self.data)
 
@@ -220,7 +221,7 @@ class Deployment:
 
         def work() -> None:
             genotype, data = self.genotype, self.data
-            inherited = self._evaluator.network(expand(genotype, (3, *self._evaluator.size_hw), data.classes))
+            inherited = self.evaluator.network(expand(genotype, (3, *self.evaluator.size_hw), data.classes))
             trained = train_genotype(
                 genotype,
                 data,
