@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -15,8 +17,12 @@ from hwnas.latency.features import rough_cost
 from hwnas.latency.interpolate import kind, place
 from hwnas.latency.keys import LatencyKey, keys_of
 from hwnas.skeletons.base import expand
-from hwnas.spaces.base import SearchSpace
+from hwnas.spaces.base import Decisions, SearchSpace
 from hwnas.spaces.decisions import canonical, random_decisions
+
+FOCUS_DRAWS = 300
+FAR = 0.01
+"""What an occurrence counts in genotypes that the table is not for."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,22 @@ def plan(
     *,
     calibration_nets: int = 64,
     holdout_nets: int = 32,
+    draws: Iterator[Decisions] | None = None,
 ) -> Plan:
-    """List all keys of the space at one size and draw the nets."""
+    """List all keys of the space at one size and draw the nets.
+
+    ``draws`` are decisions without end of the genotypes that the table is for, where those are not all of the space:
+    the nets are taken from them, and the keys that they need come first.
+    """
     factors = space_factors(space, size_hw, classes, rng)
     counts = {key: count for key, count in factors.expected_counts().items() if isinstance(key, LatencyKey)}
-    nets = spread_nets(space, size_hw, classes, rng, calibration_nets + holdout_nets)
+    if draws is None:
+        nets = spread_nets(space, size_hw, classes, rng, calibration_nets + holdout_nets)
+    else:
+        drawn = [space.decode(decisions).genotype for decisions in islice(draws, FOCUS_DRAWS)]
+        focused = Counter(key for net in drawn for key in keys_of(expand(net, (3, *size_hw), classes)).values())
+        counts = {key: FAR * count + focused[key] / len(drawn) for key, count in counts.items()}
+        nets = drawn[: calibration_nets + holdout_nets]
     held = set(rng.permutation(len(nets))[:holdout_nets].tolist())
     return Plan(
         space=space.name,

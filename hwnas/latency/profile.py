@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from hwnas.latency.plan import plan
 from hwnas.latency.summary import Summary, summarise
 from hwnas.latency.table import Calibration, Entry, LatencyTable, accuracy_of, save_table
 from hwnas.progress import Progress
-from hwnas.spaces.base import SearchSpace
+from hwnas.spaces.base import Decisions, SearchSpace
 
 EXPORT_SHARE = 0.4
 LEAST_MEASURE_S = 5.0
@@ -53,9 +54,11 @@ def profile(
     rng: np.random.Generator,
     calibration_nets: int = 64,
     holdout_nets: int = 32,
+    draws: Iterator[Decisions] | None = None,
 ) -> LatencyTable:
     """Make the table of a space at one size on this machine, within ``seconds_limit``, and write it to ``out_path``.
 
+    ``draws`` are decisions of the genotypes that the table is for, if not all of the space (see :func:`plan`).
     What the time does not suffice for is left out, said, and recorded in the table's coverage. Raises TableError if
     nothing could be measured, or if what an interrupted run left belongs to another setting.
     """
@@ -65,7 +68,9 @@ def profile(
     bundle = _left_over(bundle_path, space.name, size_hw, classes)
     if bundle is None:
         (folder / "measured.jsonl").unlink(missing_ok=True)
-        planned = plan(space, size_hw, classes, rng, calibration_nets=calibration_nets, holdout_nets=holdout_nets)
+        planned = plan(
+            space, size_hw, classes, rng, calibration_nets=calibration_nets, holdout_nets=holdout_nets, draws=draws
+        )
         export_s = seconds_limit * EXPORT_SHARE
         bundle = write_bundle(planned, bundle_path, export_ops, assemble, progress, seconds=export_s)
     else:

@@ -1,0 +1,96 @@
+"""Timing kernels for a table that exists: those that it lacks, and a sample that says whether it still holds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hwnas.errors import TableError
+from hwnas.latency.bundle import ExportOps, write_bundle
+from hwnas.latency.contract import TimingContract
+from hwnas.latency.keys import LatencyKey, parse_key
+from hwnas.latency.plan import Plan
+from hwnas.latency.profile import contract_of, measure_in_process
+from hwnas.latency.summary import summarise
+from hwnas.latency.table import Entry, LatencyTable, check_setting
+from hwnas.progress import Progress
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How kernels timed now compare with the table: ratios now / then, over ``kernels`` of them."""
+
+    kernels: int
+    median: float
+    worst_key: str
+    worst: float
+
+
+def with_missing(
+    table: LatencyTable,
+    keys: Sequence[LatencyKey],
+    *,
+    export_ops: ExportOps,
+    progress: Progress,
+    seconds_limit: float,
+    force: bool = False,
+) -> LatencyTable:
+    """The table with those of ``keys`` added that it lacks, timed now on this machine.
+
+    Kernels that fail are recorded. Raises TableError if this machine is not the table's setting, unless ``force``.
+    """
+    wanted = [key for key in dict.fromkeys(keys) if key.text not in table.entries]
+    if not wanted:
+        return table
+    entries, failures, contract = _timed(table, wanted, export_ops, progress, seconds_limit)
+    check_setting(table, contract, force=force)
+    kernels, planned = table.coverage.get("kernels", (len(table.entries), len(table.entries)))
+    kernels += len(entries)
+    return replace(
+        table,
+        entries={**table.entries, **entries},
+        failures={**table.failures, **failures},
+        coverage={**table.coverage, "kernels": (kernels, max(planned, kernels))},
+    )
+
+
+def drift_of(
+    table: LatencyTable,
+    *,
+    export_ops: ExportOps,
+    progress: Progress,
+    seconds_limit: float = 20.0,
+    kernels: int = 24,
+    force: bool = False,
+) -> Drift:
+    """Re-time a sample of the table's kernels, spread evenly over their times, and compare."""
+    ordered = sorted(table.entries, key=lambda text: table.entries[text].ms)
+    sample = [ordered[int(i)] for i in np.unique(np.linspace(0, len(ordered) - 1, kernels).round())]
+    entries, _, contract = _timed(table, [parse_key(text) for text in sample], export_ops, progress, seconds_limit)
+    check_setting(table, contract, force=force)
+    if not entries:
+        raise TableError("no kernel of the table could be timed again", "allow more time, or profile anew")
+    ratios = {text: entry.ms / table.entries[text].ms for text, entry in entries.items()}
+    worst = max(ratios, key=lambda text: abs(np.log(ratios[text])))
+    return Drift(len(ratios), float(np.median(list(ratios.values()))), worst, ratios[worst])
+
+
+def _timed(
+    table: LatencyTable, keys: Sequence[LatencyKey], export_ops: ExportOps, progress: Progress, seconds: float
+) -> tuple[dict[str, Entry], dict[str, str], TimingContract]:
+    """Entries and failures by key text, and the contract they were made under."""
+    size_hw = table.contract.size_hw
+    classes = int(table.provenance.get("classes", 2))
+    plan = Plan(str(table.provenance.get("space", "")), size_hw, classes, tuple(keys), {}, (), ())
+    with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+        journal = Path(folder) / "measured.jsonl"
+        bundle = write_bundle(plan, Path(folder) / "bundle.zip", export_ops, lambda graph, parts: b"", progress)
+        measure_in_process(bundle.path, journal, threads=table.contract.threads, seconds=seconds, progress=progress)
+        summary = summarise(journal, [])
+    entries = {bundle.keys[name].text: Entry(timing.ms, timing.spread) for name, timing in summary.timings.items()}
+    failures = {bundle.keys[name].text: message for name, message in summary.failures.items()}
+    return entries, failures, contract_of(bundle, summary)
