@@ -124,6 +124,7 @@ class Deployment:
                 table=self.run / TABLE,
                 seed=s.seed,
                 progress=self.progress,
+                focus_ms=s.budget_ms,
             )
 
         self.run.stage("profile", work, inputs={**inputs, "classes": self.data.classes}, outputs=[TABLE])

@@ -9,6 +9,7 @@ import numpy as np
 
 from hwnas.data.base import Dataset, need_split, open_dataset
 from hwnas.data.cache import Arrays, load_arrays
+from hwnas.data.frequencies import class_amounts
 from hwnas.data.holdout import split_blocks
 from hwnas.errors import DataError
 
@@ -55,8 +56,7 @@ def open_training_data(spec: str, size_hw: tuple[int, int], progress: Progress) 
     dataset = open_dataset(spec)
     check_pairs(dataset)
     arrays = load_arrays(dataset, TRAIN, size_hw, progress=progress)
-    classes = len(dataset.classes)
-    amounts = np.array([np.bincount(np.ravel(mask), minlength=256)[:classes] for mask in arrays.masks])
+    amounts = class_amounts(arrays, len(dataset.classes))
     train, held = split_blocks(len(arrays.images), HELD_OUT, amounts=amounts)
     return TrainingData(dataset, arrays, train, held)
 

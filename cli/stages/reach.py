@@ -1,12 +1,13 @@
-"""What a budget leaves of a space, before anything was timed: from the fastest that this machine can multiply.
+"""What a budget asks of a latency table, before anything was timed.
 
-Profiling all that a wide space can need takes longer than most budgets deserve. A network of M multiply-accumulates
-takes at least M ÷ the engine's peak rate; what is over the budget even then need not be timed, trained or searched.
+A wide space can need more kernels than a short run has time for. A network of M multiply-accumulates takes at least M ÷
+the engine's peak rate; genotypes that are over the budget even then need no table. Profiling is led by the others: the
+kernels that they need most come first, and they are the nets that it calibrates on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,12 +16,11 @@ from hwnas.latency.keys import LatencyKey
 from hwnas.latency.population import PopulationModel
 from hwnas.ops.spec import OPS
 from hwnas.spaces.base import Decisions, SearchSpace
-from hwnas.spaces.narrowed import NarrowedSpace, options_in_use
-from hwnas.supernet.paths import WithinBudget
+from hwnas.spaces.decisions import random_decisions
 
-SAMPLES = 400
-MIN_SHARE = 0.01
-"""Options that fewer of the samples have are given up."""
+BATCH = 256
+LEAST_RATE = 0.002
+"""Where fewer random genotypes than this are within reach, the nearest ones have to do."""
 
 
 class Ceiling:
@@ -40,19 +40,14 @@ class Ceiling:
         return OPS.get(key.op).macs(key.input_shapes, key.params) / self._macs_per_ms
 
 
-def narrow_to(space: SearchSpace, price: Callable[[Decisions], float], limit_ms: float, seed: int) -> SearchSpace:
-    """``space`` with the options that genotypes priced at ``limit_ms`` or less have.
-
-    Raises BudgetError, with the lowest price in the space, if there are none.
-    """
-    rng = np.random.default_rng([seed, 2])
-    sampler = WithinBudget(space, price, limit_ms, rng)
-    return NarrowedSpace(space, options_in_use(space, sampler.paths(SAMPLES, rng), MIN_SHARE))
-
-
 def within_reach(
     space: SearchSpace, size_hw: tuple[int, int], classes: int, *, macs_per_ms: float, limit_ms: float, seed: int
-) -> SearchSpace:
-    """``space`` without what cannot be had within ``limit_ms`` at a peak of ``macs_per_ms``."""
-    bounds = PopulationModel(Ceiling(macs_per_ms), space, size_hw, classes, np.random.default_rng([seed, 1]))
-    return narrow_to(space, lambda decisions: float(bounds.predict_many([decisions])[0]), limit_ms, seed)
+) -> Iterator[Decisions]:
+    """Random decisions, choice by choice, that could be had within ``limit_ms`` at ``macs_per_ms``; without end."""
+    rng = np.random.default_rng([seed, 5])
+    bounds = PopulationModel(Ceiling(macs_per_ms), space, size_hw, classes, rng)
+    while True:
+        drawn = [random_decisions(space, rng) for _ in range(BATCH)]
+        least_ms = bounds.predict_many(drawn)
+        limit = max(limit_ms, float(np.quantile(least_ms, LEAST_RATE)))
+        yield from (drawn[i] for i in np.flatnonzero(least_ms <= limit))
