@@ -9,10 +9,9 @@ if TYPE_CHECKING:
 
 
 def randomise(module: nn.Module, seed: int) -> None:
-    """Initialise ``module`` as the compiler does, then give every BatchNorm random means and biases, in place.
+    """Initialise ``module`` as the compiler does, then give it random biases and means of BatchNorm, in place.
 
-    A fresh BatchNorm folds into a bias of zeros, which exporters optimise away and a trained network's is not; and
-    without biases a deep chain's values fade to denormals, which are slow. The global random state is left as it was.
+    Biases start as zeros, which exporters optimise away and a trained network's are not; and without biases a deep chain's values fade to denormals, which are slow. The global random state is left as it was.
     """
     import torch
     from torch import nn
@@ -23,7 +22,7 @@ def randomise(module: nn.Module, seed: int) -> None:
         torch.manual_seed(seed)
         initialise(module)
         for part in module.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                for tensor in (part.running_mean, part.bias):
+            if isinstance(part, nn.BatchNorm2d | nn.Conv2d):
+                for tensor in (getattr(part, "running_mean", None), part.bias):
                     if tensor is not None:
                         nn.init.normal_(tensor, std=0.5)

@@ -31,4 +31,16 @@ def graph_of(genotype: Genotype, size_hw: tuple[int, int] = SIZE_HW) -> OpGraph:
 def random_network(graph: OpGraph, seed: int = 0) -> Network:
     network = compile_graph(graph, seed=seed)
     randomise(network, seed)
-    return network.eval()
+    _balance(network.eval())
+    return network
+
+
+@torch.no_grad()
+def _balance(network: Network) -> None:
+    """Make every class the winner of some pixels: an untrained head gives all of them to one class or two."""
+    images = torch.randn(2, *network.graph.shape("image"), generator=torch.Generator().manual_seed(0))
+    logits = network(images)
+    head = network.get_submodule("classifier").conv
+    deviations = logits.std(dim=(0, 2, 3)) + 1e-9
+    head.bias.copy_((head.bias - logits.mean(dim=(0, 2, 3))) / deviations)
+    head.weight.div_(deviations.view(-1, 1, 1, 1))

@@ -86,10 +86,10 @@ def test_weights_depend_on_the_seed_and_leave_the_global_state_alone() -> None:
 
 
 def test_kernels_keep_their_biases() -> None:
-    """A fresh BatchNorm would fold into zero biases, which the exporter drops; a trained net has them."""
-    (model,) = export_ops([key_of("mbconv_e2_k3")])
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    assert [len(node.input) for node in convolutions] == [3, 3, 3]
+    """Biases start as zeros, which the exporter drops; a trained net has them."""
+    models = export_ops([key_of("mbconv_e2_k3"), key_of("seg_head")])
+    convolutions = [node for model in models for node in model.graph.node if node.op_type == "Conv"]
+    assert [len(node.input) for node in convolutions] == [3, 3, 3, 3]
 
 
 def test_bytes_for_the_bundle() -> None:
