@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 def randomise(module: nn.Module, seed: int) -> None:
     """Initialise ``module`` as the compiler does, then give it random biases and means of BatchNorm, in place.
 
-    Biases start as zeros, which exporters optimise away and a trained network's are not; and without biases a deep chain's values fade to denormals, which are slow. The global random state is left as it was.
+    Biases start as zeros, which exporters optimise away and a trained network's are not; and without
+    biases a deep chain's values fade to denormals, which are slow. The global random state is left as it was.
     """
     import torch
     from torch import nn
