@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 GraphOf = Callable[[Decisions, Shape], OpGraph]
 """The op graph of decisions at an input shape (C, H, W)."""
 
-SUPERNET_RECIPE = Recipe(lr=2e-3, crop=0.5, scale=(0.4, 1.0), loss_stride=2, clip_norm=5.0)
+SUPERNET_RECIPE = Recipe(scale=(0.4, 1.0))
 """Crops of half the data's height and width, mostly of images shrunk to about half."""
 
 
