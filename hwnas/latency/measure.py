@@ -388,7 +388,7 @@ class _Work:
             samples = time_callable(run, warmup_s=block_s / 3, min_runs=MIN_SAMPLES, max_seconds=block_s)
             line = {"name": job.name, "pass": number, **_summary(samples)}
             if job.kind == "net":
-                line["samples_ms"] = [round(float(value), 6) for value in samples.wall_ms]
+                line["samples_ms"] = [round(float(value), 6) for value in samples.wall_ms[_kept(samples)]]
         except zipfile.BadZipFile as error:
             raise MeasureError(f"the bundle is damaged at {job.file}: {error}") from error
         except Exception as error:  # the engine's own exceptions have no common class
@@ -398,10 +398,15 @@ class _Work:
         self._remember(line)
 
 
-def _summary(samples: Samples) -> dict[str, Any]:
-    """One block as JSON: quantiles and trimmed mean by clock, over undisturbed samples where at least a third are."""
+def _kept(samples: Samples) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """The undisturbed samples, or all if fewer than a third are."""
     calm = ~samples.disturbed
-    kept = calm if calm.sum() >= max(3, len(calm) // 3) else np.ones_like(calm)
+    return calm if calm.sum() >= max(3, len(calm) // 3) else np.ones_like(calm)
+
+
+def _summary(samples: Samples) -> dict[str, Any]:
+    """One block as JSON: quantiles and trimmed mean by clock, over the samples that are kept."""
+    kept = _kept(samples)
     document: dict[str, Any] = {
         "at": round(time.time(), 3),
         "runs": samples.runs,
