@@ -1,16 +1,15 @@
 """Exporting the ops of latency keys as small ONNX models with random weights, to be timed.
 
-Keys whose modules are equal and whose graphs hold no size (most convolutions) are exported once and reshaped.
+Keys whose graphs differ in numbers only are exported once; the others are twins of that (see ``twins``).
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hwnas.exporters.onnx_export import export_modules
+from hwnas.exporters.twins import can_have_twins, holds_no_size, signature, twin
 from hwnas.ops.spec import OPS
 from hwnas.progress import Progress, Silent
 
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 
 CHUNK = 100
 """Branches exported in one call: beyond some hundred, torch.export's cost per branch grows again."""
-
-_SIZE_FREE = frozenset(
-    {"Add", "Clip", "Concat", "Conv", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "Relu", "Sigmoid"}
-)
-"""ONNX ops that, as our own modules use them, hold nothing of their input's height and width."""
 
 
 class KernelExporter:
@@ -49,41 +43,35 @@ class KernelExporter:
     def export(self, keys: Sequence[LatencyKey]) -> list[ModelProto]:
         missing = [key for key in {key.text: key for key in keys}.values() if key.text not in self._models]
         with self._progress.task("exporting ops", len(missing)) as task:
-            done = 0
-            for chunk in self._chunks(missing):
-                self._export_new(chunk)
-                done += len(chunk)
+            for sized in (False, True):
+                without = [key for key in missing if self._twin_of(key) is None]
+                self._trace(list({signature(key, sized=sized): key for key in reversed(without)}.values()))
+            for done, key in enumerate(missing):
+                original = self._twin_of(key)
+                if key.text not in self._models and original is not None:
+                    self._models[key.text] = twin(original, key, self._seed)
                 task.update(done)
+            self._trace(missing)
         return [self._models[key.text] for key in keys]
 
-    def _chunks(self, keys: list[LatencyKey]) -> list[list[LatencyKey]]:
-        """Parts of nearly equal length; keys that may share an export stand together."""
-        ordered = sorted(keys, key=_signature)
-        count = math.ceil(len(ordered) / self._chunk)
-        return [ordered[len(ordered) * i // count : len(ordered) * (i + 1) // count] for i in range(count)]
+    def _twin_of(self, key: LatencyKey) -> ModelProto | None:
+        """An exported model that differs from the key's in numbers only."""
+        for sized in (False, True):
+            if (found := self._twins.get(signature(key, sized=sized))) is not None:
+                return found
+        return None
 
-    def _export_new(self, keys: list[LatencyKey]) -> None:
-        first = {_signature(key): key for key in reversed(keys)}
-        self._trace([key for signature, key in first.items() if signature not in self._twins])
-        rest = []
-        for key in keys:
-            twin = self._twins.get(_signature(key))
-            if twin is not None:
-                self._models[key.text] = _reshaped(twin, key)
-            elif key.text not in self._models:
-                rest.append(key)
-        self._trace(rest)
-
-    def _trace(self, keys: list[LatencyKey]) -> None:
-        """Export these in one call."""
-        if not keys:
-            return
-        modules = [(_random_module(key, self._seed), key.input_shapes) for key in keys]
-        models = export_modules(modules, names=[f"op {key.text}" for key in keys])
-        for key, model in zip(keys, models, strict=True):
-            self._models[key.text] = model
-            if _holds_no_size(model):
-                self._twins[_signature(key)] = model
+    def _trace(self, keys: Sequence[LatencyKey]) -> None:
+        """Export those that are not there yet, in as few calls as the chunk allows."""
+        new = [key for key in keys if key.text not in self._models]
+        for start in range(0, len(new), self._chunk):
+            part = new[start : start + self._chunk]
+            modules = [(_random_module(key, self._seed), key.input_shapes) for key in part]
+            for key, model in zip(part, export_modules(modules, names=[f"op {key.text}" for key in part]), strict=True):
+                self._models[key.text] = model
+                if can_have_twins(model):
+                    free = holds_no_size(model) or len(model.graph.node) == 1
+                    self._twins[signature(key, sized=not free)] = model
 
 
 def export_ops(
@@ -104,29 +92,3 @@ def _random_module(key: LatencyKey, seed: int) -> nn.Module:
         module = OPS.get(key.op).module(key.input_shapes, key.params).build()
     randomise(module, seed)
     return fold_batchnorm(module)
-
-
-def _signature(key: LatencyKey) -> str:
-    """Equal for keys whose modules are equal: the module's call and the channels of its inputs."""
-    call = OPS.get(key.op).module(key.input_shapes, key.params)
-    if not call.source.startswith("hwnas."):
-        return key.text  # of other people's modules we do not know whether they look at the size
-    arguments = json.dumps({name: call.kwargs[name] for name in sorted(call.kwargs)})
-    return f"{call.source}.{call.class_name}({arguments})@{[shape[0] for shape in key.input_shapes]}"
-
-
-def _holds_no_size(model: ModelProto) -> bool:
-    return all(node.op_type in _SIZE_FREE for node in model.graph.node)
-
-
-def _reshaped(model: ModelProto, key: LatencyKey) -> ModelProto:
-    """A copy of ``model`` for inputs of the sizes in ``key``."""
-    from onnx import ModelProto
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    output = OPS.get(key.op).infer_shape(key.input_shapes, key.params)
-    for value, shape in zip([*copy.graph.input, *copy.graph.output], [*key.input_shapes, output], strict=True):
-        for place, size in enumerate(shape, start=1):
-            value.type.tensor_type.shape.dim[place].dim_value = size
-    return copy

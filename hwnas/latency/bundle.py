@@ -32,7 +32,7 @@ ExportOps = Callable[[Sequence[LatencyKey]], Iterable[bytes]]
 Assemble = Callable[[OpGraph, Mapping[str, bytes]], bytes]
 """An op graph and the exported fragment of each of its keys (by text) → one ONNX model of the whole net."""
 
-CHUNK = 100
+CHUNK = 1000
 """Kernels exported in one call, between looks at the clock."""
 REFERENCE_MACS = 40_000_000
 REFERENCES = 12
@@ -110,7 +110,7 @@ def _fill(
 ) -> None:
     start = time.monotonic()
     nets = plan.nets
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         writer = _Writer(archive, export_ops)
         with progress.task("exporting kernels", len(plan.keys)) as task:
             for first in range(0, len(plan.keys), CHUNK):
