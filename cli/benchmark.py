@@ -22,4 +22,4 @@ def command(
     """Measure an engine's latency: p50, p90, p99 and frames per second, with the timing contract."""
     from hwnas.cli import pipeline
 
-    return pipeline.benchmark(shell, artifact=artifact, threads=threads, seconds=seconds)
+    return pipeline.time_one(shell, artifact=artifact, threads=threads, seconds=seconds)

@@ -115,7 +115,7 @@ def profile(
     return Answer(document, lambda console: results.print_table(console, document))
 
 
-def train(
+def train_one(
     shell: Shell,
     *,
     genotype: str,
@@ -201,7 +201,7 @@ def export(
     return Answer(document, lambda console: results.print_export(console, document))
 
 
-def benchmark(shell: Shell, *, artifact: Path, threads: int, seconds: float) -> Answer:
+def time_one(shell: Shell, *, artifact: Path, threads: int, seconds: float) -> Answer:
     """Latency of an artifact."""
     opened = open_artifact(artifact_path(artifact))
     timed = time_artifact(opened, seconds=seconds, threads=threads, progress=shell.progress)

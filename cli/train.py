@@ -32,7 +32,7 @@ def command(
     from hwnas.cli import pipeline
     from hwnas.shapes import parse_size
 
-    return pipeline.train(
+    return pipeline.train_one(
         shell,
         genotype=genotype,
         data=data,

@@ -12,13 +12,16 @@ import numpy as np
 from hwnas.cli.stages.data import TrainingData
 from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.model import TableModel
+from hwnas.latency.population import PopulationModel
+from hwnas.search.feasible import FeasibleSpace
 from hwnas.search.objective import Budget, Objective
-from hwnas.search.problem import Problem, decisions_key
+from hwnas.search.problem import Problem
 from hwnas.search.strategy import STRATEGIES, Outcome, Request
 from hwnas.shapes import Shape
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions, SearchSpace
 from hwnas.spaces.narrowed import NarrowedSpace, options_in_use
+from hwnas.supernet.paths import WithinBudget, remembered
 
 if TYPE_CHECKING:
     from hwnas.progress import Progress
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 PATH_HEADROOM = 1.25
 """Paths that the supernet trains may be this much over the budget: the best candidates lie at its edge."""
 
+POOL = 400
+"""Genotypes drawn to see what a budget leaves of a space."""
+
 SCORE_AT = 0.5
 """Slices are scored on images of this fraction of the height and width, in a quarter of the time."""
 
@@ -37,25 +43,25 @@ SCORE_AT = 0.5
 class Pricing:
     """What decisions cost by the table, in ms; every genotype is priced once."""
 
-    def __init__(self, space: SearchSpace, model: TableModel, size_hw: tuple[int, int], classes: int) -> None:
-        self.space = space
-        self._model = model
+    def __init__(
+        self, space: SearchSpace, model: TableModel, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
+    ) -> None:
+        self._space = space
         self._shape: Shape = (3, *size_hw)
         self._classes = classes
-        self._known: dict[str, float] = {}
+        population = PopulationModel(model, space, size_hw, classes, rng)
+        self._price = remembered(lambda decisions: float(population.predict_many([decisions])[0]))
 
     def graph(self, decisions: Decisions, shape: Shape | None = None) -> OpGraph:
         """The op graph of ``decisions``, at the run's size or at another."""
-        return expand(self.space.decode(decisions).genotype, shape or self._shape, self._classes)
+        return expand(self._space.decode(decisions).genotype, shape or self._shape, self._classes)
 
     def latency_ms(self, decisions: Decisions) -> float:
-        """Predicted p50 of the full-size artifact."""
-        key = decisions_key(self.space, decisions)
-        if key not in self._known:
-            self._known[key] = self._model.predict(self.graph(decisions)).latency_ms
-        return self._known[key]
+        """Predicted p50 of the full-size artifact; ``decisions`` are canonical."""
+        return self._price(decisions)
 
     def costs(self, decisions: Decisions) -> Mapping[str, float]:
+        """The same under the name that objectives know it by."""
         return {"latency_ms": self.latency_ms(decisions)}
 
 
@@ -78,17 +84,17 @@ def lay_out(
     Raises BudgetError, with the fastest latency in the space, if it cannot.
     """
     from hwnas.search.satisfiable import satisfiable
-    from hwnas.supernet.paths import WithinBudget
 
     rng = np.random.default_rng([seed, 2])
-    whole = Pricing(space, model, size_hw, classes)
-    satisfiable(space, whole.costs, budget, rng, samples=200)
+    pricing = Pricing(space, model, size_hw, classes, rng)
+    satisfiable(space, pricing.costs, budget, rng, samples=200)
     limit_ms = PATH_HEADROOM * budget.p50_ms
-    sampler = WithinBudget(space, whole.latency_ms, limit_ms, rng)
-    narrowed = NarrowedSpace(space, options_in_use(space, sampler.paths(400, rng)))
-    pricing = Pricing(narrowed, model, size_hw, classes)
-    problem = Problem(narrowed, Objective.under(budget), pricing.costs)
-    return Field(narrowed, pricing, problem, limit_ms)
+    paths = WithinBudget(space, pricing.latency_ms, limit_ms, rng).paths(POOL, rng)
+    narrowed = NarrowedSpace(space, options_in_use(space, paths))
+    objective = Objective.under(budget)
+    pool = WithinBudget(narrowed, pricing.latency_ms, budget.p50_ms, rng).paths(POOL, rng)
+    feasible = FeasibleSpace(narrowed, pool, lambda decisions: objective.excess(pricing.costs(decisions)) <= 0)
+    return Field(narrowed, pricing, Problem(feasible, objective, pricing.costs), limit_ms)
 
 
 def train_supernet(
@@ -103,7 +109,6 @@ def train_supernet(
     progress: Progress,
 ) -> tuple[SharedWeights, SupernetTraining]:
     """Train a supernet of the field on the training part, for ``seconds`` in all lives of ``checkpoint``."""
-    from hwnas.supernet.paths import WithinBudget
     from hwnas.supernet.train import train_supernet as train
     from hwnas.training.schedule import Budget as Time
 
