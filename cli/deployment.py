@@ -135,8 +135,13 @@ class Deployment:
         path = self.run / SHARES
         if not path.exists():
             total_s = 60 * self.settings.minutes
-            write_json(path, asdict(self._divide(total_s - (time.monotonic() - self._started), total_s)))
+            write_json(path, asdict(self._divide(total_s - self._spent_s(), total_s)))
         return Shares(**read_json(path, "time plan"))
+
+    def _spent_s(self) -> float:
+        """Seconds used so far: by this life of the run, or by the stages that earlier ones have finished."""
+        stamped = sum(stamp["seconds"] for stamp in self.run.stamps().values())
+        return max(time.monotonic() - self._started, stamped)
 
     def supernet(self) -> dict[str, Any]:
         """Train the supernet; goes on from its checkpoint."""

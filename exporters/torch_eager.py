@@ -16,7 +16,6 @@ import numpy as np
 from hwnas.errors import ArtifactError
 from hwnas.exporters.engine import ENGINES, Availability, Port, Session, check_image
 from hwnas.optional import require
-from hwnas.shapes import parse_size
 
 if TYPE_CHECKING:
     from hwnas.compiler.network import Network
@@ -41,7 +40,10 @@ class TorchEagerEngine:
     def open(self, path: Path, *, threads: int = 1) -> Iterator[Session]:
         import torch
 
-        network = load_network(path)
+        from hwnas.ir.serialize import load_genotype
+        from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network
+
+        network, _ = load_network(load_genotype(path / GENOTYPE), path / WEIGHTS)
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
@@ -66,27 +68,6 @@ class TorchSession:
         with torch.inference_mode():
             logits: np.ndarray = self._network(torch.from_numpy(np.ascontiguousarray(image_NCHW))).numpy()
         return logits
-
-
-def load_network(folder: Path) -> Network:
-    """The network of a run's folder; a missing or damaged file, or weights without a size, is an error that says so."""
-    from hwnas.compiler.network import compile_graph
-    from hwnas.compiler.weights import apply_weights, load_weights
-    from hwnas.ir.serialize import load_genotype
-    from hwnas.skeletons.base import expand
-
-    genotype = load_genotype(folder / "genotype.json")
-    tensors, metadata = load_weights(folder / "weights.safetensors")
-    try:
-        size_hw, classes = parse_size(metadata["size"]), int(metadata["classes"])
-    except (KeyError, ValueError) as error:
-        raise ArtifactError(
-            f"{folder / 'weights.safetensors'} does not say for which size and how many classes it was trained",
-            "train it again with `hwnas train`",
-        ) from error
-    network = compile_graph(expand(genotype, (3, *size_hw), classes))
-    apply_weights(network, tensors)
-    return network.eval()
 
 
 ENGINES.register("torch-eager", TorchEagerEngine())

@@ -1,7 +1,6 @@
 """The verdict on an artifact: its accuracy on the engine itself next to PyTorch's, its latency next to the budget.
 
-The rule of mIoU: pixels of label 255 do not count; a class that occurs neither in the masks nor in the predictions of
-the whole set is left out of the mean. It is :func:`hwnas.training.metrics.score_of`'s rule, here without torch.
+Pixels of label 255 do not count; the rest of the rule of mIoU is :func:`hwnas.data.scoring.score_of`'s.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 from hwnas.data.base import IGNORE
 from hwnas.data.cache import Arrays
 from hwnas.data.preprocess import normalize_array
+from hwnas.data.scoring import Score, score_of
 from hwnas.errors import ArtifactError, BudgetError
 from hwnas.exporters.artifact import Artifact
 from hwnas.exporters.benchmark import BenchmarkResult, benchmark
@@ -24,15 +24,6 @@ from hwnas.progress import Progress, Silent
 
 MAX_MIOU_GAP = 0.001
 """How far the engine's mIoU may be below PyTorch's (0 to 1): a tenth of a point."""
-
-
-@dataclass(frozen=True)
-class EngineScore:
-    """``miou`` from 0 to 1; ``ious`` by class, NaN where absent; ``confusion[true, predicted]`` in pixels."""
-
-    miou: float
-    ious: tuple[float, ...]
-    confusion: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ class Verdict:
 
 def evaluate_engine(
     session: Session, images: np.ndarray, masks: np.ndarray, classes: int, *, progress: Progress | None = None
-) -> EngineScore:
+) -> Score:
     """Run uint8 images (N, H, W, 3) through an engine and score its labels against masks (N, H, W), 255 ignored."""
     confusion = np.zeros((classes, classes), np.int64)
     with (progress or Silent()).task("scoring the engine", len(images)) as task:
@@ -71,8 +62,7 @@ def evaluate_engine(
             labels = output if output.dtype == np.uint8 else output.argmax(1)
             confusion += confusion_of(labels, np.asarray(masks[i : i + 1]), classes)
             task.update(i + 1)
-    miou, ious = miou_of(confusion)
-    return EngineScore(miou, ious, confusion)
+    return score_of(confusion)
 
 
 def confusion_of(labels: np.ndarray, masks: np.ndarray, classes: int) -> np.ndarray:
@@ -89,15 +79,6 @@ def confusion_of(labels: np.ndarray, masks: np.ndarray, classes: int) -> np.ndar
         )
     assert not true.size or int(true.max()) < classes
     return np.bincount(true * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-
-
-def miou_of(confusion: np.ndarray) -> tuple[float, tuple[float, ...]]:
-    """(mIoU, IoU by class) of pixel counts [true, predicted]; absent classes are NaN and left out of the mean."""
-    hits = np.diag(confusion).astype(np.float64)
-    union = confusion.sum(0) + confusion.sum(1) - hits
-    ious = np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
-    present = ious[~np.isnan(ious)]
-    return (float(present.mean()) if present.size else 0.0), tuple(map(float, ious))
 
 
 def validate(

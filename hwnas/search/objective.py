@@ -6,7 +6,6 @@ Over a limit is infeasible, not merely worse. A limit on a metric that was not m
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from hwnas.search.strategy import Outcome
 
 PERCENTILES = ("p50", "p90", "p99")
-_UNITS_MS = {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3, "": 1.0}
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,6 @@ class Budget:
 
     def __str__(self) -> str:
         return f"{self.latency_ms:g} ms" + ("" if self.at == "p50" else f" at {self.at}")
-
-
-def parse_budget(text: str, at: str = "p50") -> Budget:
-    """``"10ms"`` → Budget(10.0); ``us`` and ``s`` are understood, a bare number is milliseconds."""
-    match = re.fullmatch(r"\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*(ms|us|µs|s|)\s*", text)
-    if not match:
-        raise BudgetError(f"budget {text!r} is not a time", "write it like --budget 10ms")
-    return Budget(float(match[1]) * _UNITS_MS[match[2]], at)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,33 +12,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from hwnas.data.base import IGNORE
 from hwnas.data.cache import Arrays
 from hwnas.data.preprocess import normalize
-
-
-@dataclass(frozen=True)
-class Score:
-    """``miou`` and ``accuracy`` (of pixels) from 0 to 1; ``ious`` by class, NaN for a class that is absent.
-
-    A class is absent if it occurs neither in the masks nor in the prediction; it is left out of the mean.
-    """
-
-    miou: float
-    accuracy: float
-    ious: tuple[float, ...]
-
-
-def score_of(confusion: np.ndarray) -> Score:
-    """The score of a confusion matrix (true class, predicted class) of pixel counts."""
-    matrix = np.asarray(confusion, dtype=np.float64)
-    hits = np.diag(matrix)
-    union = matrix.sum(0) + matrix.sum(1) - hits
-    ious = np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
-    present = ious[~np.isnan(ious)]
-    total = matrix.sum()
-    return Score(
-        miou=float(present.mean()) if present.size else 0.0,
-        accuracy=float(hits.sum() / total) if total else 0.0,
-        ious=tuple(float(iou) for iou in ious),
-    )
+from hwnas.data.scoring import Score, score_of
 
 
 class Meter:

@@ -12,9 +12,10 @@ from hypothesis.extra.numpy import arrays as np_arrays
 
 from hwnas.data.cache import Arrays
 from hwnas.data.preprocess import normalize, normalize_array
+from hwnas.data.scoring import score_of
 from hwnas.errors import ArtifactError, BudgetError
 from hwnas.exporters.artifact import Artifact
-from hwnas.exporters.validate import confusion_of, evaluate_engine, miou_of, validate
+from hwnas.exporters.validate import confusion_of, evaluate_engine, validate
 from hwnas.training.metrics import Meter, evaluate
 
 CLASSES = 5
@@ -36,13 +37,14 @@ def test_a_hand_made_confusion() -> None:
     predicted = np.array([[0, 1, 1, 1, 0, 4]], np.uint8)
     confusion = confusion_of(predicted, truth, 5)
     assert confusion[:2, :2].tolist() == [[1, 1], [0, 2]] and confusion.sum() == 4
-    miou, ious = miou_of(confusion)
+    score = score_of(confusion)
+    miou, ious = score.miou, score.ious
     assert ious[:2] == (0.5, pytest.approx(2 / 3)) and all(np.isnan(ious[2:]))
     assert miou == pytest.approx((0.5 + 2 / 3) / 2)
 
 
 def test_nothing_labelled_is_zero() -> None:
-    assert miou_of(np.zeros((3, 3), np.int64))[0] == 0.0
+    assert score_of(np.zeros((3, 3), np.int64)).miou == 0.0
 
 
 @settings(deadline=None, max_examples=60)
@@ -51,9 +53,9 @@ def test_agrees_with_torchmetrics(predicted: np.ndarray, truth: np.ndarray) -> N
     meter = Meter(CLASSES)
     meter.update(predicted, truth)
     expected = meter.score()
-    miou, ious = miou_of(confusion_of(predicted, truth, CLASSES))
-    assert miou == pytest.approx(expected.miou)
-    np.testing.assert_allclose(ious, expected.ious, equal_nan=True)
+    score = score_of(confusion_of(predicted, truth, CLASSES))
+    assert score.miou == pytest.approx(expected.miou)
+    np.testing.assert_allclose(score.ious, expected.ious, equal_nan=True)
 
 
 def test_preprocessing_is_torchs() -> None:

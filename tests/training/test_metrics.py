@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from hwnas.data.cache import Arrays
-from hwnas.training.metrics import Meter, evaluate, score_of
+from hwnas.data.scoring import score_of
+from hwnas.training.metrics import Meter, evaluate
 
 
 def test_score_leaves_out_classes_absent_from_both():
