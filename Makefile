@@ -11,7 +11,7 @@ TEST_WORKERS ?= 2
 TEST_FLAGS ?= -n $(TEST_WORKERS) --dist loadfile
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-DEMO_FLAGS ?= --data streets --size 180x240 --budget 3ms --minutes 4
+DEMO_FLAGS ?= --data streets --size 180x240 --budget 3ms --minutes 3.5
 DEMO_RUN ?= runs/demo
 
 .PHONY: help test demo lint types format clean
@@ -39,7 +39,7 @@ test: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m pytest $(TEST_FLAGS)
 
 demo: $(READY)
-	$(BIN)/hwnas deploy $(DEMO_FLAGS) --run $(DEMO_RUN)
+	$(BIN)/hwnas deploy $(DEMO_FLAGS) --run $(DEMO_RUN) --resume
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -68,13 +68,19 @@ class Deployment:
     """
 
     def __init__(
-        self, run: RunDir, settings: Settings, progress: Progress, *, divide: Callable[[float, float], Shares] = divide
+        self,
+        run: RunDir,
+        settings: Settings,
+        progress: Progress,
+        *,
+        started: float | None = None,
+        divide: Callable[[float, float], Shares] = divide,
     ) -> None:
         self.run = run
         self.settings = settings
         self.progress = progress
         self._divide = divide
-        self._started = time.monotonic()
+        self._started = time.monotonic() if started is None else started
         self._training_threads = len(os.sched_getaffinity(0))
 
     @cached_property

@@ -42,9 +42,8 @@ def deploy(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answ
     """All stages in order; exit code 1 if the verdict is FAIL."""
     Budget(settings.budget_ms, settings.budget_at, 1.0)  # a budget that is none is refused before anything is done
     engine_named(ENGINE)
-    started = time.monotonic()
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
-        job = Deployment(opened, settings, shell.progress)
+        job = Deployment(opened, settings, shell.progress, started=shell.started)
         document: dict[str, Any] = {
             "run": str(run),
             "data": _data_document(job),
@@ -57,7 +56,7 @@ def deploy(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answ
             "validate": job.validate(),
         }
         document["artifact"] = document["export"]["artifact"]
-        document["seconds"] = round(time.monotonic() - started, 1)
+        document["seconds"] = round(time.monotonic() - shell.started, 1)
         write_json(opened / "result.json", document)
     code = EXIT_OK if document["validate"]["verdict"] == "PASS" else EXIT_FAIL
     return Answer(document, lambda console: results.print_deployment(console, document), code)
@@ -82,7 +81,7 @@ def search(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answ
         return Shares(supernet=0.8 * left_s, search=0.2 * left_s, train=0.0)
 
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
-        job = Deployment(opened, settings, shell.progress, divide=only_search)
+        job = Deployment(opened, settings, shell.progress, started=shell.started, divide=only_search)
         job.profile()
         supernet = job.supernet()
         document = {"run": str(run), **supernet, **job.search()}

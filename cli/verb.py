@@ -12,10 +12,11 @@ import inspect
 import logging
 import os
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,6 +47,8 @@ class Shell:
     seed: int
     verbosity: int
     """-1 with ``-q``, 0, or the number of ``-v``."""
+    started: float = field(default_factory=time.monotonic)
+    """When the verb began, before its heavy imports (``time.monotonic``)."""
 
 
 @dataclass(frozen=True)
