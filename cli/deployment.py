@@ -146,7 +146,7 @@ class Deployment:
 
     def _spent_s(self) -> float:
         """Seconds used so far: by this life of the run, or by the stages that earlier ones have finished."""
-        stamped = sum(stamp["seconds"] for stamp in self.run.stamps().values())
+        stamped = float(sum(stamp["seconds"] for stamp in self.run.stamps().values()))
         return max(time.monotonic() - self._started, stamped)
 
     def supernet(self) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from torch import Tensor
 from hwnas.compiler.network import Network
 from hwnas.data.cache import Arrays
 from hwnas.data.preprocess import normalize
+from hwnas.data.scoring import Score
 from hwnas.ir.opgraph import OpGraph
 from hwnas.supernet.shared import SharedWeights
 from hwnas.training.batchnorm import recalibrate
 from hwnas.training.device import channels_last
-from hwnas.training.metrics import Meter, Score
+from hwnas.training.metrics import Meter
 
 
 class SliceEvaluator:
