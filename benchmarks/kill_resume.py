@@ -3,9 +3,9 @@
     python benchmarks/kill_resume.py --data streets --size 180x240 --budget 3ms --table table.json
 
 runs ``hwnas search`` in a scratch directory and kills it (SIGKILL) ten times, each at a random moment after it began to
-evaluate candidates, then lets it end. After each kill it reads the study. Printed at the end: how many recorded candidates
-were lost, how many trials have two outcomes, and how many candidates were begun as two trials. A candidate that was under
-evaluation when its process was killed is evaluated again, once: it had no result to lose.
+evaluate candidates, then lets it end. After each kill it reads the study. Printed at the end: how many recorded
+candidates were lost, how many trials have two outcomes, and how many candidates were begun as two trials. A candidate
+that was under evaluation when its process was killed is evaluated again, once: it had no result to lose.
 """
 
 from __future__ import annotations
