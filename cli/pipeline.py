@@ -23,6 +23,7 @@ from hwnas.exporters.artifact import open_artifact
 from hwnas.exporters.benchmark import benchmark as time_artifact
 from hwnas.exporters.engine import engine_named
 from hwnas.files import write_json
+from hwnas.latency.measure import device_fingerprint
 from hwnas.latency.model import TableModel
 from hwnas.latency.table import load_table
 from hwnas.rundir import RunDir
@@ -44,6 +45,8 @@ def deploy(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answ
     engine_named(ENGINE)
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
         job = Deployment(opened, settings, shell.progress, started=shell.started)
+        for line in _checked(job):
+            shell.progress.say(line)
         document: dict[str, Any] = {
             "run": str(run),
             "data": _data_document(job),
@@ -60,6 +63,18 @@ def deploy(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answ
         write_json(opened / "result.json", document)
     code = EXIT_OK if document["validate"]["verdict"] == "PASS" else EXIT_FAIL
     return Answer(document, lambda console: results.print_deployment(console, document), code)
+
+
+def _checked(job: Deployment) -> list[str]:
+    """What was found of the machine and of the data, in a line each; both are checked by now."""
+    device, engine = device_fingerprint(), engine_named(ENGINE)
+    data = _data_document(job)
+    return [
+        f"machine: {device['device']}, {device['cores']} cores; {ENGINE} {engine.available().version}, "
+        f"{job.settings.threads} thread(s)",
+        f"data: {len(data['classes'])} classes; {data['train_images']} images to train on, {data['held_out_images']} held "
+        f"out of train to search by, {data['val_images']} in val for the end",
+    ]
 
 
 def _data_document(job: Deployment) -> dict[str, Any]:
