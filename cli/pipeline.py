@@ -72,8 +72,8 @@ def _checked(job: Deployment) -> list[str]:
     return [
         f"machine: {device['device']}, {device['cores']} cores; {ENGINE} {engine.available().version}, "
         f"{job.settings.threads} thread(s)",
-        f"data: {len(data['classes'])} classes; {data['train_images']} images to train on, {data['held_out_images']} held "
-        f"out of train to search by, {data['val_images']} in val for the end",
+        f"data: {len(data['classes'])} classes; {data['train_images']} images to train on, "
+        f"{data['held_out_images']} held out of train to search by, {data['val_images']} in val for the end",
     ]
 
 
