@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.cli.documents import table_document
+from hwnas.cli.output import jsonable
 from hwnas.cli.shares import Shares, divide, profile_seconds
 from hwnas.cli.stages import exporting, profiling, searching, validating
 from hwnas.cli.stages.data import TrainingData, open_training_data
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from hwnas.supernet.evaluate import SliceEvaluator
 
 TABLE, SHARES, SUPERNET, CHOSEN = "table.json", "shares.json", "supernet.safetensors", "chosen.json"
-ENGINE, PICTURES = "engine", "pictures"
+VERDICT, ENGINE, PICTURES = "verdict.json", "engine", "pictures"
+MODELS = tuple(f"{ENGINE}/{kind}/model.onnx" for kind in (exporting.LOGITS, exporting.LABELS))
 
 MARGIN = 0.97
 """A candidate is taken if it was measured within this part of the budget: the next measurement will differ."""
@@ -272,13 +274,17 @@ class Deployment:
             )
             write_json(self.run / report, exporting.export_document(exported))
 
-        models = [f"{ENGINE}/{kind}/model.onnx" for kind in (exporting.LOGITS, exporting.LABELS)]
-        self.run.stage("export", work, inputs=self.run.fingerprints(WEIGHTS, GENOTYPE), outputs=[*models, report])
+        self.run.stage("export", work, inputs=self.run.fingerprints(WEIGHTS, GENOTYPE), outputs=[*MODELS, report])
         document: dict[str, Any] = read_json(self.run / report, "export report")
         return document
 
     def validate(self) -> dict[str, Any]:
-        """Open ``val``, and say PASS or FAIL."""
+        """Open ``val``, once, and say PASS or FAIL; ``hwnas validate`` judges again."""
+        self.run.stage("validate", self._validate, inputs=self.run.fingerprints(TABLE, *MODELS), outputs=[VERDICT])
+        document: dict[str, Any] = read_json(self.run / VERDICT, "verdict")
+        return document
+
+    def _validate(self) -> None:
         s = self.settings
         artifact = open_artifact(self.run / ENGINE / exporting.LOGITS)
         network, _ = load_network(self.genotype, self.run / WEIGHTS)
@@ -293,7 +299,8 @@ class Deployment:
             threads=s.threads,
             progress=self.progress,
         )
-        return {**verdict.to_dict(), "predicted_interval_ms": list(predicted.interval_ms)}
+        document = {**verdict.to_dict(), "predicted_interval_ms": list(predicted.interval_ms)}
+        write_json(self.run / VERDICT, jsonable(document))
 
     def draw(self) -> dict[str, Any]:
         """Pictures of the cells and of the network, its nodes coloured by predicted time."""

@@ -15,7 +15,7 @@ from hwnas.cli.deployment import Deployment, Settings
 from hwnas.cli.documents import table_document
 from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
 from hwnas.cli.shares import Shares
-from hwnas.cli.stages import exporting, profiling, validating
+from hwnas.cli.stages import beforehand, exporting, profiling, validating
 from hwnas.cli.stages.data import open_training_data
 from hwnas.cli.stages.training import train_genotype
 from hwnas.errors import ArtifactError, HwnasError
@@ -77,6 +77,16 @@ def _checked(job: Deployment) -> list[str]:
     ]
 
 
+def _check(settings: Settings, *, resume: bool) -> None:
+    """Refuse what is wrong with the command before a run directory is made of it."""
+    Budget(settings.budget_ms, settings.budget_at, 1.0)
+    engine_named(ENGINE)
+    beforehand.check_names(settings.space, settings.strategy)
+    beforehand.check_data(settings.data)
+    if settings.table is not None and not resume:  # a run has its own copy
+        beforehand.check_given_table(Path(settings.table), settings.size_hw, settings.threads)
+
+
 def _data_document(job: Deployment) -> dict[str, Any]:
     data = job.data
     return {
@@ -90,7 +100,7 @@ def _data_document(job: Deployment) -> dict[str, Any]:
 
 def search(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answer:
     """A supernet and its search, priced by a table that is given."""
-    Budget(settings.budget_ms, settings.budget_at, 1.0)
+    _check(settings, resume=resume)
 
     def only_search(left_s: float, total_s: float) -> Shares:
         return Shares(supernet=0.8 * left_s, search=0.2 * left_s, train=0.0)
@@ -145,6 +155,7 @@ def train_one(
 
     found = resolve_genotype(genotype)
     initial = load_weights(weights)[0] if weights is not None else None
+    beforehand.check_data(data)
     config = {"genotype": genotype, "data": data, "size_hw": size_hw, "minutes": minutes, "seed": shell.seed}
     with RunDir.open(run, {**config, "weights": str(weights or "")}, resume=resume) as opened:
         images = open_training_data(data, size_hw, shell.progress)
@@ -240,6 +251,8 @@ def validate(
     if opened.manifest is None:
         raise ArtifactError(f"{path} has no manifest beside it", "validate an artifact that `hwnas export` wrote")
     height, width = opened.manifest.input["shape"][2:]
+    dataset = open_dataset(data)
+    validating.check_classes(opened.manifest, dataset)
     run = next((folder for folder in path.resolve().parents if (folder / WEIGHTS).is_file()), None)
     network = load_network(resolve_genotype(run), run / WEIGHTS)[0] if run is not None else None
     table = table or (run / "table.json" if run is not None and (run / "table.json").is_file() else None)
@@ -248,7 +261,7 @@ def validate(
         predicted_ms = TableModel(load_table(table)).predict(network.graph).latency_ms
     verdict = validating.judge(
         opened,
-        open_dataset(data),
+        dataset,
         (height, width),
         budget=budget,
         network=network,

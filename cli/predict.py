@@ -10,6 +10,7 @@ import typer
 from hwnas.cli.options import DEFAULT_CLASSES, GenotypeArgument, TableOption, graph_of
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
+from hwnas.errors import TableError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +39,10 @@ def command(
 
     measured = load_table(table)
     height, width = parse_size(size) if size else measured.contract.size_hw
-    check_setting(measured, replace(measured.contract, size_hw=(height, width)), force=force)
+    try:
+        check_setting(measured, replace(measured.contract, size_hw=(height, width)), force=force)
+    except TableError as error:
+        raise TableError(error.message, f"{error.hint}, or use the table all the same with --force") from error
     classes = classes or classes_of(measured) or DEFAULT_CLASSES
     found, graph = graph_of(genotype, f"{height}x{width}", classes)
     prediction = TableModel(measured).predict(graph)

@@ -122,6 +122,10 @@ class RunDir:
         """The stamps of the finished stages, by name."""
         return read_stamps(self.path)
 
+    def seconds(self) -> float:
+        """What the finished stages took, in all lives of the run."""
+        return float(sum(stamp["seconds"] for stamp in self.stamps().values()))
+
 
 def read_config(path: Path) -> dict[str, Any]:
     """The configuration that the run in ``path`` was started with; RunError if it is not a run of this version."""

@@ -6,13 +6,25 @@ from typing import TYPE_CHECKING
 
 from hwnas.cli.stages.data import open_validation_data
 from hwnas.data.base import Dataset
-from hwnas.exporters.artifact import Artifact, record_measured
+from hwnas.errors import ArtifactError
+from hwnas.exporters.artifact import Artifact, Manifest, record_measured
 from hwnas.exporters.validate import Verdict, validate
 from hwnas.search.objective import Budget
 
 if TYPE_CHECKING:
     from hwnas.compiler.network import Network
     from hwnas.progress import Progress
+
+
+def check_classes(manifest: Manifest, dataset: Dataset) -> None:
+    """Refuse to judge a network of other classes than the data set's."""
+    given, named = dataset.classes, manifest.classes
+    count = len(named) or (manifest.output["shape"][1] if manifest.output["kind"] == "logits" else len(given))
+    if count != len(given):
+        raise ArtifactError(
+            f"the artifact {manifest.name} knows {count} classes, and {dataset.spec} has {len(given)}",
+            "validate it on the data set that it was trained on",
+        )
 
 
 def judge(

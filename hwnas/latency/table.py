@@ -166,7 +166,7 @@ def check_setting(table: LatencyTable, contract: TimingContract, *, force: bool 
         )
         raise TableError(
             f"the latency table is of another setting ({described})",
-            "profile this setting with `hwnas profile`, or use the table all the same with --force",
+            "make a table in this setting with `hwnas profile`",
         )
 
 

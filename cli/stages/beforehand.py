@@ -1,0 +1,28 @@
+"""What can be seen to be wrong before anything is written: a mistake in a command leaves no run directory behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwnas.cli.stages.data import check_pairs
+from hwnas.cli.stages.profiling import check_table
+from hwnas.data.base import open_dataset
+from hwnas.latency.table import load_table
+from hwnas.search.strategy import STRATEGIES
+from hwnas.spaces.base import SPACES
+
+
+def check_data(spec: str) -> None:
+    """That the data set is there and every image has its mask; no image is opened."""
+    check_pairs(open_dataset(spec))
+
+
+def check_names(space: str, strategy: str) -> None:
+    """That both exist; an unknown name offers the nearest ones."""
+    SPACES.get(space)
+    STRATEGIES.get(strategy)
+
+
+def check_given_table(path: Path, size_hw: tuple[int, int], threads: int) -> None:
+    """That a latency table can be read and was measured in this setting."""
+    check_table(load_table(path), size_hw, threads)
