@@ -29,6 +29,9 @@ COUNTS = frozenset({"in_channels", "channels", "classes"})
 PATTERN = 4093
 """A prime, so that no two channels are alike."""
 
+SIZES = frozenset({"height", "width"})
+"""Arguments of our modules that are sizes in pixels."""
+
 _ELEMENTWISE = frozenset({"Add", "Clip", "Concat", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "Relu", "Sigmoid"})
 _SIZE_FREE = _ELEMENTWISE | {"Conv", "ReduceMean"}
 _KNOWN = _SIZE_FREE | {"AveragePool", "MaxPool", "Resize"}
@@ -39,7 +42,8 @@ def signature(key: LatencyKey, *, sized: bool) -> str:
     call = OPS.get(key.op).module(key.input_shapes, key.params)
     if not call.source.startswith("hwnas."):
         return key.text  # of other people's modules we do not know what they look at
-    arguments = {name: call.kwargs[name] for name in sorted(call.kwargs) if name not in COUNTS}
+    left_out = COUNTS if sized else COUNTS | SIZES
+    arguments = {name: call.kwargs[name] for name in sorted(call.kwargs) if name not in left_out}
     counts = [call.kwargs[name] for name in sorted(COUNTS) if name in call.kwargs]
     sizes = [shape[1:] if sized else 0 for shape in key.input_shapes]
     # whether a block keeps its channels decides whether it has a shortcut
