@@ -41,8 +41,7 @@ ENGINE = "onnxruntime"
 
 def deploy(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answer:
     """All stages in order; exit code 1 if the verdict is FAIL."""
-    Budget(settings.budget_ms, settings.budget_at, 1.0)  # a budget that is none is refused before anything is done
-    engine_named(ENGINE)
+    _refuse_mistakes(settings, resume=resume)
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
         job = Deployment(opened, settings, shell.progress, started=shell.started)
         for line in _checked(job):
@@ -59,7 +58,7 @@ def deploy(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answ
             "validate": job.validate(),
         }
         document["artifact"] = document["export"]["artifact"]
-        document["seconds"] = round(time.monotonic() - shell.started, 1)
+        document["seconds"] = round(max(time.monotonic() - shell.started, opened.seconds()), 1)
         write_json(opened / "result.json", document)
     code = EXIT_OK if document["validate"]["verdict"] == "PASS" else EXIT_FAIL
     return Answer(document, lambda console: results.print_deployment(console, document), code)
@@ -77,7 +76,7 @@ def _checked(job: Deployment) -> list[str]:
     ]
 
 
-def _check(settings: Settings, *, resume: bool) -> None:
+def _refuse_mistakes(settings: Settings, *, resume: bool) -> None:
     """Refuse what is wrong with the command before a run directory is made of it."""
     Budget(settings.budget_ms, settings.budget_at, 1.0)
     engine_named(ENGINE)
@@ -100,7 +99,7 @@ def _data_document(job: Deployment) -> dict[str, Any]:
 
 def search(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answer:
     """A supernet and its search, priced by a table that is given."""
-    _check(settings, resume=resume)
+    _refuse_mistakes(settings, resume=resume)
 
     def only_search(left_s: float, total_s: float) -> Shares:
         return Shares(supernet=0.8 * left_s, search=0.2 * left_s, train=0.0)
