@@ -138,6 +138,16 @@ def profile(
     return Answer(document, lambda console: results.print_table(console, document))
 
 
+def profile_missing(shell: Shell, *, space: str, genotype: str | None, minutes: float, output: Path) -> Answer:
+    """A table with what it lacked of a space, or of one network, timed now."""
+    engine_named(ENGINE)
+    table = profiling.add_missing(
+        output, space, genotype, seconds=60 * minutes, seed=shell.seed, progress=shell.progress
+    )
+    document = table_document(output, table)
+    return Answer(document, lambda console: results.print_table(console, document))
+
+
 def train_one(
     shell: Shell,
     *,

@@ -10,7 +10,7 @@ import numpy as np
 from hwnas.cli.stages.reach import within_reach
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.measure import device_fingerprint, onnxruntime_version
-from hwnas.latency.table import LatencyTable, check_setting
+from hwnas.latency.table import LatencyTable, check_setting, load_table, save_table
 from hwnas.spaces.base import SPACES
 
 if TYPE_CHECKING:
@@ -80,3 +80,32 @@ def profile_space(
         progress=progress,
         draws=draws,
     )
+
+
+def add_missing(
+    path: Path, space: str, genotype: str | None, *, seconds: float, seed: int, progress: Progress
+) -> LatencyTable:
+    """Time what the table in ``path`` lacks of ``space``, or of one network, and write it back.
+
+    Raises TableError if the table was measured in another setting than this machine's.
+    """
+    from hwnas.exporters.kernels import KernelExporter
+    from hwnas.latency.keys import LatencyKey, keys_of
+    from hwnas.latency.plan import space_factors
+    from hwnas.latency.remeasure import with_missing
+    from hwnas.skeletons.base import expand
+    from hwnas.zoo.catalog import resolve_genotype
+
+    table = load_table(path)
+    size_hw, classes = table.contract.size_hw, int(table.provenance["classes"])
+    check_table(table, size_hw, table.contract.threads)
+    if genotype is not None:
+        wanted = list(keys_of(expand(resolve_genotype(genotype), (3, *size_hw), classes)).values())
+    else:
+        factors = space_factors(SPACES.get(space), size_hw, classes, np.random.default_rng([seed, 1]))
+        wanted = [key for key in factors.values if isinstance(key, LatencyKey)]
+    completed = with_missing(
+        table, wanted, export_ops=KernelExporter(seed=seed), progress=progress, seconds_limit=seconds
+    )
+    save_table(completed, path)
+    return completed
