@@ -173,7 +173,10 @@ def _save(
 
 
 def _restore(path: Path, shared: SharedWeights, sampler: PathSampler, rng: np.random.Generator, tally: _Tally) -> Spent:
-    tensors, metadata = load_weights(path)
+    try:
+        tensors, metadata = load_weights(path)
+    except RunError as error:
+        raise RunError(error.message, f"delete {path} to train the supernet anew") from error
     try:
         state: Mapping[str, Any] = json.loads(metadata["supernet"])
         spent = Spent(int(state["steps"]), float(state["seconds"]))

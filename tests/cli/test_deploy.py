@@ -1,0 +1,206 @@
+"""A whole deployment, as small as one can be: killed, resumed, and looked at from all sides."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_world import SIZE, SIZE_HW, SPACE, folder_data, snapshot
+
+from hwnas.cli.main import main
+from hwnas.data.base import Read, record_reads
+
+JSON_GUIDE = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+FILES = {
+    "config.json",
+    "stages.json",
+    "result.json",
+    "table.json",
+    "shares.json",
+    "supernet.safetensors",
+    "supernet.json",
+    "supernet.jsonl",
+    "study.journal",
+    "chosen.json",
+    "genotype.json",
+    "weights.safetensors",
+    "train.json",
+    "train.jsonl",
+    "export.json",
+    "verdict.json",
+    "engine/logits/model.onnx",
+    "engine/logits/hwnas.json",
+    "engine/labels/model.onnx",
+    "engine/labels/hwnas.json",
+    "pictures/network.svg",
+    "pictures/network.png",
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a command ended: exit code, its JSON document, what it said on standard error, what data it read."""
+
+    code: int
+    document: dict[str, Any]
+    said: str
+    reads: list[Read]
+
+
+def run(*words: object) -> Command:
+    """Run a command with ``--json``."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), record_reads() as reads:
+        code = main([*map(str, words), "--json"])
+    return Command(code, json.loads(out.getvalue()), err.getvalue(), reads)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A finished deployment that was killed once on its way."""
+
+    words: list[str]
+    run: Path
+    after_kill: dict[str, str]
+    resumed: Command
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """Killed before it trains, then resumed to its end. Its table is measured, in a few seconds."""
+    folder = tmp_path_factory.mktemp("deploy")
+    data, place = folder_data(folder / "data"), folder / "run"
+    words = ["deploy", "--data", data, "--size", SIZE, "--space", SPACE, "--budget", "100ms", "--minutes", "0.5"]
+    words += ["--run", str(place)]
+    script = Path(__file__).with_name("deploy_to_be_killed.py")
+    dead = subprocess.run(
+        [sys.executable, str(script), "train", *words],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert dead.returncode == -9, dead.stderr
+    after_kill = snapshot(place)
+    return Deployed(words, place, after_kill, run(*words, "--resume"))
+
+
+def documented(verb: str) -> set[str]:
+    """The fields that docs/json.md promises of a verb."""
+    for section in JSON_GUIDE.split("\n## ")[1:]:
+        title, _, body = section.partition("\n")
+        if verb in re.split(r"[ ,]+", title):
+            rows = [line.split("|")[1] for line in body.splitlines() if line.startswith("| `")]
+            return {name for row in rows or [body] for name in re.findall(r"`(\w+)`", row)}
+    raise AssertionError(f"docs/json.md has no section about {verb}")
+
+
+def test_verdict_decides_the_exit_code(deployed: Deployed) -> None:
+    document = deployed.resumed.document
+    verdict = document["validate"]
+    assert verdict["verdict"] in ("PASS", "FAIL")
+    assert deployed.resumed.code == (0 if verdict["verdict"] == "PASS" else 1)
+    assert bool(verdict["reasons"]) == (verdict["verdict"] == "FAIL")
+    assert verdict["p50_ms"] < verdict["budget_ms"] == 100
+
+
+def test_all_files_are_there(deployed: Deployed) -> None:
+    assert set(snapshot(deployed.run)) >= FILES
+
+
+def test_document_has_what_the_guide_promises(deployed: Deployed) -> None:
+    document = deployed.resumed.document
+    assert set(document) >= documented("deploy")
+    assert set(document["profile"]) >= documented("profile")
+    assert {"run", *document["search"], *document["supernet"]} >= documented("search")
+    assert set(document["export"]) >= documented("export")
+    assert {"artifact", *document["validate"]} >= documented("validate") | documented("benchmark")
+    assert json.loads((deployed.run / "result.json").read_text()) == document
+
+
+def test_artifact_opens_and_labels_images(deployed: Deployed) -> None:
+    from hwnas.exporters.artifact import open_artifact
+
+    artifact = open_artifact(Path(deployed.resumed.document["artifact"]))
+    assert artifact.manifest is not None
+    assert artifact.manifest.measured["miou"] == deployed.resumed.document["validate"]["miou"]
+    with artifact.open() as session:
+        assert session.run(np.zeros((1, 3, *SIZE_HW), np.float32)).shape == (1, 2, *SIZE_HW)
+
+
+def test_resuming_kept_what_was_done_before_the_kill(deployed: Deployed) -> None:
+    kept = {"table.json", "supernet.safetensors", "study.journal", "chosen.json", "genotype.json"}
+    now = snapshot(deployed.run)
+    assert {name: now[name] for name in kept} == {name: deployed.after_kill[name] for name in kept}
+    assert "weights.safetensors" not in deployed.after_kill
+
+
+def test_val_is_read_in_the_last_stage_only(deployed: Deployed) -> None:
+    """The first process read only ``train`` (see test_search_reads); the second opens ``val`` when all is exported."""
+    splits = [read.split for read in deployed.resumed.reads]
+    first = splits.index("val")
+    assert "train" in splits[:first]
+    exported = (deployed.run / "engine" / "logits" / "model.onnx").stat().st_mtime
+    verdict = (deployed.run / "verdict.json").stat().st_mtime
+    assert exported < verdict
+    stamps = json.loads((deployed.run / "stages.json").read_text())["stages"]
+    assert list(stamps) == ["profile", "supernet", "search", "train", "export", "validate"]
+
+
+def test_resuming_a_finished_run_does_nothing_again(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = snapshot(deployed.run)
+    again = run(*deployed.words, "--resume")
+    assert again.code == deployed.resumed.code
+    assert {**again.document, "seconds": 0} == {**deployed.resumed.document, "seconds": 0}
+    assert {read.split for read in again.reads} <= {"train"}
+    now = snapshot(deployed.run)
+    changed = {name for name in before if now[name] != before[name]}
+    assert changed <= {".lock", "result.json"} | {name for name in before if name.startswith("pictures/")}
+
+
+def test_starting_the_same_run_again_is_refused(deployed: Deployed) -> None:
+    before = snapshot(deployed.run)
+    again = run(*deployed.words)
+    assert again.code == 2 and "already holds a run" in again.document["error"]
+    assert "--resume" in again.document["hint"]
+    after = snapshot(deployed.run)
+    assert {**after, ".lock": ""} == {**before, ".lock": ""}
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("name", ["supernet.safetensors", "stages.json", "config.json"])
+def test_resuming_with_a_truncated_file_is_one_sentence(
+    name: str, part: float, deployed: Deployed, tmp_path: Path
+) -> None:
+    """Those that cannot be made again without losing what they hold; other files are."""
+    place = tmp_path / "run"
+    shutil.copytree(deployed.run, place)
+    content = (place / name).read_bytes()
+    (place / name).write_bytes(content[: int(part * len(content))])
+    before = snapshot(place)
+    ended = run(*deployed.words[:-1], place, "--resume")
+    assert ended.code == 2, ended.said
+    assert name in ended.document["error"] and ended.document["hint"]
+    assert "Traceback" not in ended.said and "\n" not in ended.document["error"]
+    after = snapshot(place)
+    assert {**after, ".lock": ""} == {**before, ".lock": ""}
+
+
+def test_validate_of_the_run_says_fail_over_a_tighter_budget(deployed: Deployed) -> None:
+    data = deployed.words[2]
+    judged = run("validate", deployed.run, "--data", data, "--budget", "0.0001ms")
+    assert judged.code == 1 and judged.document["verdict"] == "FAIL"
+    assert "over the budget" in judged.document["reasons"][0]
+    assert judged.document["miou_torch"] == pytest.approx(judged.document["miou"], abs=1e-3)
+    assert judged.document["predicted_ms"] > 0
