@@ -8,7 +8,7 @@ import sysconfig
 from pathlib import Path
 
 from hwnas.errors import HwnasError, MissingPackage
-from hwnas.files import write_with
+from hwnas.files import write_bytes
 
 PNG_DPI = 144
 TIMEOUT_S = 120
@@ -38,7 +38,7 @@ def render(source: str, path: Path, format: str | None = None) -> Path:
         )
     if not able:
         raise MissingPackage("neither dot nor graphviz-pure is installed", "install one: pip install graphviz-pure")
-    write_with(path, lambda temporary: _run_first_able(able, source, temporary, format))
+    write_bytes(path, _picture(able, source, format))
     return path
 
 
@@ -52,19 +52,18 @@ def _programs() -> dict[str, str]:
     return {name: program for name, program in found.items() if program}
 
 
-def _run_first_able(programs: list[str], source: str, path: Path, format: str) -> None:
-    """Try one after the other: a ``dot`` may be there and lack its plugins."""
+def _picture(programs: list[str], source: str, format: str) -> bytes:
+    """Try one after the other: a ``dot`` may be there and lack its plugins. They write no file: a full disk is ours."""
     complaint = ""
     for program in programs:
-        arguments = [program, f"-T{format}", *([f"-Gdpi={PNG_DPI}"] if format == "png" else []), "-o", str(path)]
+        arguments = [program, f"-T{format}", *([f"-Gdpi={PNG_DPI}"] if format == "png" else [])]
         try:
-            done = subprocess.run(
-                arguments, input=source, text=True, encoding="utf-8", capture_output=True, timeout=TIMEOUT_S
-            )
+            done = subprocess.run(arguments, input=source.encode(), capture_output=True, timeout=TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as error:
             complaint = str(error)
             continue
-        if done.returncode == 0 and path.stat().st_size:
-            return
-        complaint = next(iter(done.stderr.strip().splitlines()[-1:]), f"it ended with {done.returncode}")
+        if done.returncode == 0 and done.stdout:
+            return done.stdout
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        complaint = said[-1] if said else f"it ended with {done.returncode}"
     raise HwnasError(f"drawing failed: {complaint}", "report the graph that cannot be drawn")
