@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Decoded images go to a folder of the tests' own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HWNAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_timing() -> Iterator[None]:
+    """Engines are timed for a moment at the end of a command, not for the seconds that a verdict needs."""
+    from hwnas.cli.stages.validating import judge
+
+    assert judge.__kwdefaults__ is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(judge.__kwdefaults__, "seconds", 0.5)
         yield
 
 

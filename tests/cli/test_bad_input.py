@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ from PIL import Image
 from small_world import FASTEST_MS, SIZE, SIZE_HW, SPACE, folder_data, snapshot
 
 from hwnas.cli.main import main
+from hwnas.exporters.artifact import open_artifact
 from hwnas.latency.table import LatencyTable, load_table, save_table
 
 Capture = pytest.CaptureFixture[str]
@@ -149,6 +151,8 @@ def test_artifact_of_other_classes_than_the_data(data: Path, tmp_path: Path, cap
     words = ["export", NET, "--size", SIZE, "--classes", "5", "--random-weights", "-o", str(engine), "-q"]
     assert main(words) == 0
     capsys.readouterr()
+    manifest = open_artifact(engine / "logits").manifest
+    assert manifest is not None and not manifest.trained
     before = snapshot(tmp_path)
     message, _ = refused(capsys, "validate", engine, "--data", f"folder:{data}", "--budget", "50ms")
     assert "5 classes" in message and "has 2" in message
@@ -412,3 +416,37 @@ def test_unknown_network_offers_near_ones(data: Path, tmp_path: Path, capsys: Ca
         message, hint = refused(capsys, *words)
         assert "fast-scn" in message and NET in hint
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+# A full disk (test_deploy has a real one)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every new file is refused for want of space."""
+
+    def no_space(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(options.get("dir")))
+
+    monkeypatch.setattr("tempfile.mkstemp", no_space)
+    monkeypatch.setattr("tempfile.mkdtemp", no_space)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_full_disk(data: Path, small_table: Path, weights: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "model.py").write_text("old")
+    before = snapshot(tmp_path)
+    for words in (
+        deploy(f"folder:{data}", small_table, tmp_path / "run"),
+        train(f"folder:{data}", tmp_path / "trained"),
+        ["sample", "-o", tmp_path / "old"],
+        ["compile", NET, "--size", SIZE, "-o", tmp_path / "old" / "model.py"],
+        ["draw", NET, "--size", SIZE, "-o", tmp_path / "old" / "pictures"],
+        ["export", NET, "--weights", weights, "-o", tmp_path / "old" / "engine"],
+        ["profile", "--space", SPACE, "--size", SIZE, "--classes", "2", "--minutes", "0.1", "-o", tmp_path / "t.json"],
+    ):
+        message, hint = refused(capsys, *words)
+        assert "No space left" in message or "disk is full" in message
+        assert "free some space" in hint
+    assert before.items() <= snapshot(tmp_path).items()

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from commands import Command, promised, run
 from small_world import SIZE, SIZE_HW, SPACE, folder_data, snapshot
 
-from hwnas.cli.main import main
-from hwnas.data.base import Read, record_reads
-
-JSON_GUIDE = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
 FILES = {
     "config.json",
     "stages.json",
@@ -46,24 +40,6 @@ FILES = {
     "pictures/network.svg",
     "pictures/network.png",
 }
-
-
-@dataclass(frozen=True)
-class Command:
-    """How a command ended: exit code, its JSON document, what it said on standard error, what data it read."""
-
-    code: int
-    document: dict[str, Any]
-    said: str
-    reads: list[Read]
-
-
-def run(*words: object) -> Command:
-    """Run a command with ``--json``."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), record_reads() as reads:
-        code = main([*map(str, words), "--json"])
-    return Command(code, json.loads(out.getvalue()), err.getvalue(), reads)
 
 
 @dataclass(frozen=True)
@@ -96,16 +72,6 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     return Deployed(words, place, after_kill, run(*words, "--resume"))
 
 
-def documented(verb: str) -> set[str]:
-    """The fields that docs/json.md promises of a verb."""
-    for section in JSON_GUIDE.split("\n## ")[1:]:
-        title, _, body = section.partition("\n")
-        if verb in re.split(r"[ ,]+", title):
-            rows = [line.split("|")[1] for line in body.splitlines() if line.startswith("| `")]
-            return {name for row in rows or [body] for name in re.findall(r"`(\w+)`", row)}
-    raise AssertionError(f"docs/json.md has no section about {verb}")
-
-
 def test_verdict_decides_the_exit_code(deployed: Deployed) -> None:
     document = deployed.resumed.document
     verdict = document["validate"]
@@ -121,11 +87,11 @@ def test_all_files_are_there(deployed: Deployed) -> None:
 
 def test_document_has_what_the_guide_promises(deployed: Deployed) -> None:
     document = deployed.resumed.document
-    assert set(document) >= documented("deploy")
-    assert set(document["profile"]) >= documented("profile")
-    assert {"run", *document["search"], *document["supernet"]} >= documented("search")
-    assert set(document["export"]) >= documented("export")
-    assert {"artifact", *document["validate"]} >= documented("validate") | documented("benchmark")
+    assert set(document) >= promised("deploy")
+    assert set(document["profile"]) >= promised("profile")
+    assert {"run", *document["search"], *document["supernet"]} >= promised("search")
+    assert set(document["export"]) >= promised("export")
+    assert {"artifact", *document["validate"]} >= promised("validate") | promised("benchmark")
     assert json.loads((deployed.run / "result.json").read_text()) == document
 
 
@@ -195,6 +161,65 @@ def test_resuming_with_a_truncated_file_is_one_sentence(
     assert "Traceback" not in ended.said and "\n" not in ended.document["error"]
     after = snapshot(place)
     assert {**after, ".lock": ""} == {**before, ".lock": ""}
+
+
+class SmallDisk:
+    """A file system of four mebibytes at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._filler = path / "filler"
+
+    def fill(self) -> None:
+        """Leave not a byte."""
+        space = os.statvfs(self.path)
+        self._filler.write_bytes(bytes(space.f_bavail * space.f_bsize))
+
+    def free(self) -> None:
+        self._filler.unlink()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Mounted in memory, where the tests may mount."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True).returncode:
+        pytest.skip("may not mount a small disk (needs root); test_bad_input has a full disk without one")
+    yield SmallDisk(place)
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("stage", ["search", "export", "validate"])
+def test_full_disk_in_a_stage_costs_that_stage_only(
+    stage: str, deployed: Deployed, small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures are drawn before ``validate``: that is where the disk is full if only the verdict is missing."""
+    place = small_disk.path / "run"
+    shutil.copytree(deployed.run, place)
+    record = json.loads((place / "stages.json").read_text())
+    names = list(record["stages"])
+    for name in names[names.index(stage) :]:
+        del record["stages"][name]
+    (place / "stages.json").write_text(json.dumps(record))
+    words = [*deployed.words[:-1], place, "--resume"]
+    before = snapshot(place)
+
+    small_disk.fill()
+    ended = run(*words)
+    assert ended.code == 2, ended.said
+    assert "No space left" in ended.document["error"] and "free some space" in ended.document["hint"]
+    assert "\n" not in ended.document["error"] and "Traceback" not in ended.said
+    after = snapshot(place)
+    manifests = {name for name in before if name.endswith("hwnas.json")}  # withdrawn while an engine is written
+    appended = {"study.journal"}
+    assert {name for name in before if after.get(name) != before[name]} <= {".lock"} | manifests | appended
+    assert (place / "study.journal").read_bytes().startswith((deployed.run / "study.journal").read_bytes())
+
+    small_disk.free()
+    if stage == "export":
+        assert run(*words).code == deployed.resumed.code
+        assert set(snapshot(place)) >= FILES
 
 
 def test_validate_of_the_run_says_fail_over_a_tighter_budget(deployed: Deployed) -> None:
