@@ -105,7 +105,11 @@ class Deployment:
         """The part of the space that the budget leaves."""
         s = self.settings
         space, model = SPACES.get(s.space), TableModel(self.table)
-        return searching.lay_out(space, model, self.budget, s.size_hw, self.data.classes, s.seed)
+        try:
+            return searching.lay_out(space, model, self.budget, s.size_hw, self.data.classes, s.seed)
+        except BudgetError as error:
+            spare = f"--table {self.run / TABLE} in another run directory spares the profiling"
+            raise BudgetError(error.message, f"{error.hint}; {spare}") from error
 
     @property
     def genotype(self) -> Genotype:

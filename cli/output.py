@@ -102,13 +102,13 @@ def print_failure(failure: Failure, *, as_json: bool) -> None:
 
 def failure_of(error: BaseException, *, resumable: bool = False) -> Failure:
     """How an exception that ended a verb is told to the user."""
+    if _out_of_memory(error):
+        return Failure("the machine has no memory left", "take a smaller --size, or close other programs")
     if isinstance(error, HwnasError):
         return Failure(error.message, error.hint)
     if isinstance(error, KeyboardInterrupt):
         hint = "continue where it stopped: the same command with --resume" if resumable else ""
         return Failure("stopped by the keyboard", hint, EXIT_INTERRUPTED)
-    if isinstance(error, MemoryError):
-        return Failure("the machine has no memory left", "take a smaller --size, or close other programs")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" writing {error.filename}" if error.filename else ""
         return Failure(f"the disk is full{where}", "free some space and run it again; files written before are whole")
@@ -122,6 +122,17 @@ def failure_of(error: BaseException, *, resumable: bool = False) -> Failure:
         "this is a fault of hwnas: please report it; -v shows the traceback",
         EXIT_BUG,
     )
+
+
+def _out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory ran out, here or in what this error was raised from; torch says so by an error of its own."""
+    while error is not None:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+            return True
+        error = error.__cause__
+    return False
 
 
 def stdout_console() -> Console:

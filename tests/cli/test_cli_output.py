@@ -52,6 +52,7 @@ def test_jsonable_refuses_what_has_no_form() -> None:
         (OSError(errno.ENOSPC, "No space left on device", "w.bin"), 2, "disk is full writing w.bin"),
         (PermissionError(errno.EACCES, "Permission denied", "x/y"), 2, "cannot use x/y: Permission denied"),
         (MemoryError(), 2, "memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 4 GB"), 2, "memory"),
         (ModuleNotFoundError("No module named 'optuna'", name="optuna"), 2, "package optuna"),
         (ModuleNotFoundError("No module named 'hwnas.x'", name="hwnas.x"), 70, "unexpected error"),
         (KeyError("node"), 70, "unexpected error KeyError: 'node'"),
