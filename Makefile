@@ -39,7 +39,7 @@ test: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m pytest $(TEST_FLAGS)
 
 demo: $(READY)
-	$(BIN)/hwnas deploy $(DEMO_FLAGS) --run $(DEMO_RUN) --resume
+	$(BIN)/hwnas deploy $(DEMO_FLAGS) --run $(DEMO_RUN) $(if $(wildcard $(DEMO_RUN)/config.json),--resume)
 
 lint: $(READY)
 	$(BIN)/ruff check .

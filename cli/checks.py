@@ -5,14 +5,12 @@ A check never raises; what is wrong becomes its status and a hint.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -21,17 +19,6 @@ import hwnas
 Status = Literal["ok", "note", "optional", "problem"]
 LOW_DISK_GIB = 2.0
 LOW_MEMORY_GIB = 2.0
-
-EXTRAS = {
-    "openvino": ("openvino", "the OpenVINO engine"),
-    "tensorrt": ("tensorrt", "the TensorRT engine"),
-    "tensorrt_rtx": ("tensorrt-rtx", "the TensorRT for RTX engine"),
-    "ray": ("ray", "searching on several machines"),
-    "torch_geometric": ("gas", "graph-guided search"),
-    "psycopg": ("postgres", "a study shared through PostgreSQL"),
-    "tensorboard": ("tensorboard", "training curves in TensorBoard"),
-}
-"""Module → (the extra that installs it, what it is for)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +52,6 @@ def all_checks() -> list[Check]:
         check_both_onnxruntimes,
         check_engines,
         check_graphviz,
-        check_extras,
     ]
     return [check for step in steps for check in step()]
 
@@ -131,22 +117,3 @@ def check_disk() -> list[Check]:
     low = free < LOW_DISK_GIB
     hint = f"a run with cached images needs up to {LOW_DISK_GIB:.0f} GiB" if low else ""
     return [Check("disk", "note" if low else "ok", f"{free:.1f} GiB free in {Path.cwd()}", hint)]
-
-
-def check_extras() -> list[Check]:
-    """Optional packages: what each would add and the line that installs it."""
-    checks = []
-    for module, (extra, purpose) in EXTRAS.items():
-        if importlib.util.find_spec(module) is None:
-            hint = f'for {purpose}: pip install "hwnas[{extra}]"'
-            checks.append(Check(module, "optional", "not installed", hint))
-        else:
-            checks.append(Check(module, "ok", version_of(module)))
-    return checks
-
-
-def version_of(module: str) -> str:
-    """The installed version of the distribution that provides ``module``."""
-    for name in metadata.packages_distributions().get(module, ()):
-        return metadata.version(name)
-    return "unknown version"

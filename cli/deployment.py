@@ -16,14 +16,17 @@ import numpy as np
 from hwnas.cli.documents import table_document
 from hwnas.cli.output import jsonable
 from hwnas.cli.shares import Shares, divide, profile_seconds
-from hwnas.cli.stages import exporting, profiling, searching, validating
+from hwnas.cli.stages import exporting, finals, profiling, searching, validating
 from hwnas.cli.stages.data import TrainingData, open_training_data
 from hwnas.cli.stages.training import train_genotype
 from hwnas.compiler.cost import cost_of
+from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.errors import BudgetError
 from hwnas.exporters.artifact import open_artifact
 from hwnas.files import read_json, write_json
+from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.genotype import Genotype
+from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.serialize import load_genotype, save_genotype
 from hwnas.latency.model import TableModel
 from hwnas.latency.table import LatencyTable, load_table, save_table
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from hwnas.supernet.evaluate import SliceEvaluator
 
 TABLE, SHARES, SUPERNET, CHOSEN = "table.json", "shares.json", "supernet.safetensors", "chosen.json"
+FINALIST = "finalist.safetensors"
 VERDICT, ENGINE, PICTURES = "verdict.json", "engine", "pictures"
 MODELS = tuple(f"{ENGINE}/{kind}/model.onnx" for kind in (exporting.LOGITS, exporting.LABELS))
 
@@ -178,18 +182,16 @@ class Deployment:
         return document
 
     def search(self) -> dict[str, Any]:
-        """Search the supernet's slices, and choose the best whose engine was measured within the budget."""
-        self.run.stage(
-            "search", self._search, inputs=self.run.fingerprints(TABLE, SUPERNET), outputs=[CHOSEN, GENOTYPE]
-        )
+        """Search the supernet's slices, and let short trainings and the real engine decide among the best."""
+        outputs = [CHOSEN, GENOTYPE, FINALIST]
+        self.run.stage("search", self._search, inputs=self.run.fingerprints(TABLE, SUPERNET), outputs=outputs)
         document: dict[str, Any] = read_json(self.run / CHOSEN, "search result")
         return document
 
     def _search(self) -> None:
-        scores = searching.SliceScores(self.field, self.evaluator)
         found = searching.search_slices(
             self.field,
-            scores,
+            searching.SliceScores(self.field, self.evaluator),
             journal=self.run / "study.journal",
             identity={"data": self.settings.data, **self.run.fingerprints(TABLE, SUPERNET)},
             seconds=self.shares().search,
@@ -198,34 +200,39 @@ class Deployment:
             seed=self.settings.seed,
             progress=self.progress,
         )
-        ranked = searching.ranked(found)
+        winner = self._finals(finals.pick(found, self.budget.p50_ms))
+        save_genotype(self.field.space.decode(winner.decisions).genotype, self.run / GENOTYPE)
+        assert winner.weights is not None
+        save_weights(winner.weights, self.run / FINALIST, {"genotype": fingerprint(self.genotype)})
+        document = {
+            "genotype": str(self.run / GENOTYPE),
+            "latency_ms": winner.predicted_ms,
+            "measured_ms": winner.measured_ms,
+            "miou": winner.miou,
+            "slice_miou": winner.slice_miou,
+            "steps": winner.steps,
+            "evaluations": found.evaluations,
+            "decisions": dict(winner.decisions),
+        }
+        write_json(self.run / CHOSEN, document)
+
+    def _finals(self, finalists: list[finals.Finalist]) -> finals.Finalist:
         with tempfile.TemporaryDirectory() as scratch:
-            chosen = searching.confirm(
+
+            def measure_ms(graph: OpGraph) -> float:
+                folder, s = Path(scratch), self.settings
+                return exporting.measured_ms(graph, folder, seconds=1.5, threads=s.threads, at=s.budget_at)
+
+            rounds = finals.Finals(
                 self.field,
-                ranked,
-                lambda graph: exporting.measured_ms(
-                    graph, Path(scratch), seconds=1.5, threads=self.settings.threads, at=self.budget.at
-                ),
-                MARGIN * self.budget.latency_ms,
-                self.progress,
+                self.data,
+                self.evaluator,
+                measure_ms,
+                seed=self.settings.seed,
+                threads=self._training_threads,
+                progress=self.progress,
             )
-        if chosen is None:
-            raise BudgetError(
-                f"none of the best candidates was measured within {MARGIN:.0%} of {self.budget}",
-                "the machine may be busy: try again with --resume, or raise the budget",
-            )
-        save_genotype(self.field.space.decode(chosen.decisions).genotype, self.run / GENOTYPE)
-        write_json(
-            self.run / CHOSEN,
-            {
-                "genotype": str(self.run / GENOTYPE),
-                "latency_ms": chosen.predicted_ms,
-                "measured_ms": chosen.measured_ms,
-                "miou": chosen.miou,
-                "evaluations": found.evaluations,
-                "decisions": dict(chosen.decisions),
-            },
-        )
+            return rounds.winner(finalists, MARGIN * self.budget.latency_ms, self.shares().finals)
 
     @cached_property
     def evaluator(self) -> SliceEvaluator:
@@ -234,18 +241,17 @@ class Deployment:
         return searching.slice_evaluator(shared, self.data)
 
     def train(self) -> dict[str, Any]:
-        """Train the chosen network on all of ``train``, starting from the supernet's slices."""
+        """Train the chosen network on all of ``train``, going on from what it learned in the finals."""
         report = "train.json"
 
         def work() -> None:
             genotype, data = self.genotype, self.data
-            inherited = self.evaluator.network(expand(genotype, (3, *self.evaluator.size_hw), data.classes))
             trained = train_genotype(
                 genotype,
                 data,
                 budget=Time(seconds=self.shares().train),
                 indices=data.everything,
-                initial=inherited.state_dict(),
+                initial=load_weights(self.run / FINALIST)[0],
                 seed=self.settings.seed,
                 threads=self._training_threads,
                 log=self.run / "train.jsonl",
@@ -255,7 +261,7 @@ class Deployment:
             spent = trained.fitted.spent
             write_json(self.run / report, {"steps": spent.steps, "seconds": spent.seconds})
 
-        inputs = {**self.run.fingerprints(CHOSEN, SUPERNET), "data": self.settings.data}
+        inputs = {**self.run.fingerprints(CHOSEN, FINALIST), "data": self.settings.data}
         self.run.stage("train", work, inputs=inputs, outputs=[WEIGHTS, report])
         document: dict[str, Any] = read_json(self.run / report, "training report")
         return {**document, "weights": str(self.run / WEIGHTS)}

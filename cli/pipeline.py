@@ -102,7 +102,7 @@ def search(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answ
     _refuse_mistakes(settings, resume=resume)
 
     def only_search(left_s: float, total_s: float) -> Shares:
-        return Shares(supernet=0.8 * left_s, search=0.2 * left_s, train=0.0)
+        return Shares(supernet=0.5 * left_s, search=0.1 * left_s, finals=0.4 * left_s, train=0.0)
 
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
         job = Deployment(opened, settings, shell.progress, started=shell.started, divide=only_search)
@@ -266,6 +266,8 @@ def validate(
     network = load_network(resolve_genotype(run), run / WEIGHTS)[0] if run is not None else None
     table = table or (run / "table.json" if run is not None and (run / "table.json").is_file() else None)
     predicted_ms = None
+    if table is not None and network is None:
+        raise HwnasError(f"{table} predicts from a genotype, and {path} lies in no run directory", "leave --table out")
     if table is not None and network is not None:
         predicted_ms = TableModel(load_table(table)).predict(network.graph).latency_ms
     verdict = validating.judge(

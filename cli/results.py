@@ -59,7 +59,7 @@ def print_table(console: Console, document: Document) -> None:
             f"{accuracy['within_5']:.0%}, within ±10% {accuracy['within_10']:.0%}, "
             f"Kendall τ {accuracy['kendall_tau']:.2f}"
         )
-    if "net" in document["repeat_error"]:
+    if document["repeat_error"].get("net"):  # 0 where nothing was measured twice
         console.print(f"repeat       the same nets measured twice differ by {document['repeat_error']['net']:.1%}")
 
 

@@ -11,7 +11,7 @@ FINISH_S = 30.0
 """Seconds kept for export, validation and pictures, at least."""
 FINISH = 0.045
 
-SUPERNET, SEARCH, TRAIN = 0.55, 0.10, 0.35
+SUPERNET, SEARCH, FINALS, TRAIN = 0.25, 0.05, 0.20, 0.50
 """Parts of what profiling and finishing leave."""
 
 
@@ -21,6 +21,7 @@ class Shares:
 
     supernet: float
     search: float
+    finals: float
     train: float
 
 
@@ -32,4 +33,4 @@ def profile_seconds(total_s: float) -> float:
 def divide(left_s: float, total_s: float) -> Shares:
     """Divide the ``left_s`` seconds that remain of ``total_s`` after profiling. No stage gets less than a second."""
     free = max(left_s - max(FINISH_S, FINISH * total_s), 3.0)
-    return Shares(supernet=SUPERNET * free, search=SEARCH * free, train=TRAIN * free)
+    return Shares(SUPERNET * free, SEARCH * free, FINALS * free, TRAIN * free)

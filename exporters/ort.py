@@ -37,7 +37,8 @@ class OnnxRuntimeEngine:
         """Copy the ONNX file into ``out_dir`` and prove that it opens."""
         if precision != "fp32":
             raise ArtifactError(
-                f"the engine {self.name} cannot build {precision} from an fp32 graph yet", "choose --precision fp32"
+                f"the engine {self.name} cannot build {precision} from an fp32 graph yet",
+                "fp32 is what it builds so far",
             )
         target = out_dir / onnx_path.name
         if target.resolve() != onnx_path.resolve():

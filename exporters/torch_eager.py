@@ -33,7 +33,8 @@ class TorchEagerEngine:
     def build(self, onnx_path: Path, *, precision: str, out_dir: Path) -> Path:
         """PyTorch runs no ONNX: always an ArtifactError."""
         raise ArtifactError(
-            "the engine torch-eager is not built from ONNX", "it opens the folder of a run, or use --engine onnxruntime"
+            "the engine torch-eager is not built from ONNX",
+            "it opens the folder of a run; the engine onnxruntime is built from ONNX",
         )
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -192,44 +192,3 @@ def search_slices(
     return search(
         field.problem, proposer, scores, study, evaluations=evaluations, deadline_s=seconds, progress=progress
     )
-
-
-def ranked(found: SearchResult) -> list[tuple[Decisions, float]]:
-    """Decisions and mIoU of all that is feasible, best first; of equals the earlier one."""
-    good = [trial.outcome for trial in found.trials if trial.outcome is not None and trial.outcome.status == "ok"]
-    best_first = sorted(good, key=lambda outcome: -outcome.values["miou"])
-    return [(outcome.request.decisions, outcome.values["miou"]) for outcome in best_first]
-
-
-@dataclass(frozen=True)
-class Confirmed:
-    """A candidate whose latency was measured on the real engine."""
-
-    decisions: Decisions
-    miou: float
-    predicted_ms: float
-    measured_ms: float
-
-
-def confirm(
-    field: Field,
-    candidates: Sequence[tuple[Decisions, float]],
-    measure_ms: Callable[[OpGraph], float],
-    limit_ms: float,
-    progress: Progress,
-    *,
-    tries: int = 5,
-) -> Confirmed | None:
-    """The best of ``candidates`` (decisions, mIoU; best first) that was measured within ``limit_ms``.
-
-    None if none of the first ``tries`` was. Predictions are right on average; a winner is chosen among many and so is
-    apt to be one that was predicted too fast.
-    """
-    with progress.task("measure the best candidates", tries) as task:
-        for number, (decisions, miou) in enumerate(candidates[:tries]):
-            measured_ms = measure_ms(field.pricing.graph(decisions))
-            predicted_ms = field.pricing.latency_ms(decisions)
-            task.update(number + 1, f"{measured_ms:.2f} ms, predicted {predicted_ms:.2f}")
-            if measured_ms <= limit_ms:
-                return Confirmed(decisions, miou, predicted_ms, measured_ms)
-    return None

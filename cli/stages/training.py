@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from hwnas.progress import Progress
 
-RECIPE = Recipe(full_size=0.1)
-"""Crops for nine tenths of the time, then whole images, as the engine will see them."""
+RECIPE = Recipe(full_size=0.1, balance="enet")
+"""Crops for nine tenths of the time, then whole images, as the engine will see them; rare classes weigh more."""
 
 
 def train_genotype(
@@ -36,6 +36,7 @@ def train_genotype(
     threads: int | None,
     log: Path | None,
     progress: Progress,
+    label: str = "train the network",
 ) -> Trained:
     """Train ``genotype`` on the images at ``indices``; ``initial`` is what it inherits from a supernet."""
     return train_network(
@@ -50,4 +51,5 @@ def train_genotype(
         threads=threads,
         log=log,
         progress=progress,
+        label=label,
     )

@@ -100,7 +100,7 @@ def read_bundle(path: Path) -> Bundle:
             fingerprint=str(manifest["fingerprint"]),
         )
     except MeasureError as error:
-        raise TableError(str(error), "plan it again with `hwnas profile plan`") from error
+        raise TableError(str(error), "make it again with `hwnas profile`") from error
     except (KeyError, TypeError, IndexError, HwnasError) as error:
         raise TableError(f"the manifest of the bundle {path} is damaged: {error}", "make the bundle again") from error
 

@@ -26,6 +26,7 @@ MAX_CHANNEL_RATIO = 2.5
 MAX_PIXEL_RATIO = 5.0
 NEIGHBOURS = 4
 LEAST_ENTRIES = 2
+MISSING = "measure it: `hwnas profile --missing -o TABLE`, with --genotype GENOTYPE for one network"
 
 
 class Interpolator:
@@ -45,7 +46,7 @@ class Interpolator:
         if len(members) < LEAST_ENTRIES:
             raise TableError(
                 f"the latency table has no entry for {key.text}, and {len(members) or 'none'} of its kind",
-                "measure what is missing with `hwnas profile --missing`",
+                MISSING,
             )
         if own not in self._groups:
             self._groups[own] = _Group(members)
@@ -68,7 +69,7 @@ class _Group:
         if not (offsets <= limits).all(axis=1).any():
             raise TableError(
                 f"{key.text} is too far from every measured kernel of its kind to be interpolated",
-                "measure what is missing with `hwnas profile --missing`",
+                MISSING,
             )
         distance = offsets.sum(axis=1)
         nearest = np.argsort(distance, kind="stable")[:NEIGHBOURS]

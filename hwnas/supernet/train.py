@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 GraphOf = Callable[[Decisions, Shape], OpGraph]
 """The op graph of decisions at an input shape (C, H, W)."""
 
-SUPERNET_RECIPE = Recipe(scale=(0.4, 1.0))
+SUPERNET_RECIPE = Recipe(scale=(0.4, 1.0), balance="enet")
 """Crops of half the data's height and width, mostly of images shrunk to about half."""
 
 

@@ -29,7 +29,7 @@ def make_fabric(recipe: Recipe, *, device: str = "cpu", threads: int | None = No
     try:
         return Fabric(accelerator=device, devices=1, precision=FABRIC_PRECISION[recipe.precision])
     except (RuntimeError, ValueError) as error:
-        raise HwnasError(f"cannot train on device {device!r}: {error}", "use --device cpu") from error
+        raise HwnasError(f"cannot train on device {device!r}: {error}", "train on the device 'cpu'") from error
 
 
 def channels_last(network: Module) -> Module:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import small_world  # noqa: F401  (registers its space)
+import pytest
+from small_world import shorten_timing  # and registers its space
 
 from hwnas.cli import deployment
 from hwnas.cli.main import main
@@ -20,5 +21,6 @@ def killed(*arguments: object) -> None:
 
 
 if __name__ == "__main__":
+    shorten_timing(pytest.MonkeyPatch())
     setattr(deployment.Deployment, sys.argv[1], killed)
     sys.exit(main(sys.argv[2:]))
