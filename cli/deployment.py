@@ -210,7 +210,7 @@ class Deployment:
             "measured_ms": winner.measured_ms,
             "miou": winner.miou,
             "slice_miou": winner.slice_miou,
-            "steps": winner.steps,
+            "finals_steps": winner.steps,
             "evaluations": found.evaluations,
             "decisions": dict(winner.decisions),
         }

@@ -33,7 +33,10 @@ def print_deployment(console: Console, document: Document) -> None:
     rows.add_row(
         "supernet", f"{supernet['steps']} gradient steps, paths of {supernet['mean_path_ms']:.2f} ms in the mean"
     )
-    rows.add_row("search", f"{searched['evaluations']} candidates, the best slice {searched['miou']:.2%} held-out mIoU")
+    rows.add_row(
+        "search",
+        f"{searched['evaluations']} candidates; the winner of the finals has {searched['miou']:.2%} held-out mIoU",
+    )
     rows.add_row("training", f"{document['train']['steps']} gradient steps")
     rows.add_row("engine", document["artifact"])
     rows.add_row("time", f"{document['seconds'] / 60:.1f} minutes")
@@ -43,7 +46,7 @@ def print_deployment(console: Console, document: Document) -> None:
 def print_search(console: Console, document: Document) -> None:
     console.print(f"genotype     {document['genotype']}", markup=False)
     console.print(f"latency      {document['latency_ms']:.2f} ms predicted, {document['measured_ms']:.2f} ms measured")
-    console.print(f"mIoU         {document['miou']:.2%} of the supernet's slice, on held-out blocks of train")
+    console.print(f"mIoU         {document['miou']:.2%} after its short training, on held-out blocks of train")
     console.print(f"candidates   {document['evaluations']}")
     console.print(
         f"supernet     {document['steps']} gradient steps, paths of {document['mean_path_ms']:.2f} ms in the mean"
