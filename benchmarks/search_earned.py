@@ -28,7 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hwnas.cli.deployment import Deployment, Settings
+from hwnas.cli.deployment import Deployment
+from hwnas.cli.settings import Settings
 from hwnas.cli.stages.data import open_validation_data
 from hwnas.cli.stages.exporting import measured_ms
 from hwnas.cli.stages.training import train_genotype

@@ -50,7 +50,7 @@ def command(
     Ends with exit code 1 if the exported engine misses the budget.
     """
     from hwnas.cli import pipeline
-    from hwnas.cli.deployment import Settings
+    from hwnas.cli.settings import Settings
     from hwnas.shapes import parse_size
 
     settings = Settings(

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from hwnas.cli.documents import table_document
 from hwnas.cli.output import jsonable
+from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares, divide, profile_seconds
 from hwnas.cli.stages import exporting, finals, profiling, searching, validating
 from hwnas.cli.stages.data import TrainingData, open_training_data
@@ -49,22 +50,6 @@ MODELS = tuple(f"{ENGINE}/{kind}/model.onnx" for kind in (exporting.LOGITS, expo
 
 MARGIN = 0.97
 """A candidate is taken if it was measured within this part of the budget: the next measurement will differ."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a deployment is of; the resolved configuration of its run directory."""
-
-    data: str
-    size_hw: tuple[int, int]
-    budget_ms: float
-    budget_at: str
-    minutes: float
-    space: str
-    strategy: str
-    threads: int
-    seed: int
-    table: str | None = None
 
 
 class Deployment:

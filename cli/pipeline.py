@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.cli import results
-from hwnas.cli.deployment import Deployment, Settings
+from hwnas.cli.deployment import Deployment
 from hwnas.cli.documents import table_document
 from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
+from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares
 from hwnas.cli.stages import beforehand, exporting, profiling, validating
 from hwnas.cli.stages.data import open_training_data

@@ -41,7 +41,7 @@ def command(
 ) -> Answer:
     """Search a space for the most accurate network within a latency budget, priced by a table."""
     from hwnas.cli import pipeline
-    from hwnas.cli.deployment import Settings
+    from hwnas.cli.settings import Settings
     from hwnas.shapes import parse_size
 
     settings = Settings(

@@ -1,0 +1,21 @@
+"""What a run is of: the resolved configuration that its directory keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a deployment is of; the resolved configuration of its run directory."""
+
+    data: str
+    size_hw: tuple[int, int]
+    budget_ms: float
+    budget_at: str
+    minutes: float
+    space: str
+    strategy: str
+    threads: int
+    seed: int
+    table: str | None = None
