@@ -202,6 +202,8 @@ def test_full_disk_in_a_stage_costs_that_stage_only(
     for name in names[names.index(stage) :]:
         del record["stages"][name]
     (place / "stages.json").write_text(json.dumps(record))
+    if stage == "search":
+        (place / "study.journal").unlink()
     words = [*deployed.words[:-1], place, "--resume"]
     before = snapshot(place)
 
@@ -212,9 +214,7 @@ def test_full_disk_in_a_stage_costs_that_stage_only(
     assert "\n" not in ended.document["error"] and "Traceback" not in ended.said
     after = snapshot(place)
     manifests = {name for name in before if name.endswith("hwnas.json")}  # withdrawn while an engine is written
-    appended = {"study.journal"}
-    assert {name for name in before if after.get(name) != before[name]} <= {".lock"} | manifests | appended
-    assert (place / "study.journal").read_bytes().startswith((deployed.run / "study.journal").read_bytes())
+    assert {name for name in before if after.get(name) != before[name]} <= {".lock"} | manifests
 
     small_disk.free()
     if stage == "export":
