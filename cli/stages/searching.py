@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.cli.stages.data import TrainingData
+from hwnas.errors import BudgetError, TableError
 from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.model import TableModel
 from hwnas.latency.population import PopulationModel
@@ -49,16 +51,29 @@ class Pricing:
         self._space = space
         self._shape: Shape = (3, *size_hw)
         self._classes = classes
-        population = PopulationModel(model, space, size_hw, classes, rng)
-        self._price = remembered(lambda decisions: float(population.predict_many([decisions])[0]))
+        self._population = PopulationModel(model, space, size_hw, classes, rng)
+        self._price = remembered(self._priced)
+        self.unpriced: TableError | None = None
+        """Why some genotype could not be priced, if one could not."""
 
     def graph(self, decisions: Decisions, shape: Shape | None = None) -> OpGraph:
         """The op graph of ``decisions``, at the run's size or at another."""
         return expand(self._space.decode(decisions).genotype, shape or self._shape, self._classes)
 
     def latency_ms(self, decisions: Decisions) -> float:
-        """Predicted p50 of the full-size artifact; ``decisions`` are canonical."""
+        """Predicted p50 of the full-size artifact; ``decisions`` are canonical.
+
+        Infinite, and so over every budget, where the table can price some kernel neither by measurement nor by
+        interpolation: a profile that was cut short narrows the search.
+        """
         return self._price(decisions)
+
+    def _priced(self, decisions: Decisions) -> float:
+        try:
+            return float(self._population.predict_many([decisions])[0])
+        except TableError as error:
+            self.unpriced = error
+            return math.inf
 
     def costs(self, decisions: Decisions) -> Mapping[str, float]:
         """The same under the name that objectives know it by."""
@@ -87,7 +102,12 @@ def lay_out(
 
     rng = np.random.default_rng([seed, 2])
     pricing = Pricing(space, model, size_hw, classes, rng)
-    satisfiable(space, pricing.costs, budget, rng, samples=200)
+    try:
+        satisfiable(space, pricing.costs, budget, rng, samples=200)
+    except BudgetError:
+        if pricing.unpriced is not None:  # what the table lacks may be what would meet it
+            raise pricing.unpriced from None
+        raise
     limit_ms = PATH_HEADROOM * budget.p50_ms
     paths = WithinBudget(space, pricing.latency_ms, limit_ms, rng).paths(POOL, rng)
     narrowed = NarrowedSpace(space, options_in_use(space, paths))

@@ -27,6 +27,7 @@ FILES = {
     "supernet.jsonl",
     "study.journal",
     "chosen.json",
+    "finalist.safetensors",
     "genotype.json",
     "weights.safetensors",
     "train.json",
