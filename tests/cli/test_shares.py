@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hwnas.cli.shares import FINISH_S, divide, profile_seconds
+from hwnas.cli.shares import FINISH, FINISH_S, divide, profile_seconds
 
 
 @pytest.mark.parametrize("total_s", [60.0, 240.0, 1200.0, 7200.0])
@@ -12,7 +12,7 @@ def test_stages_use_what_is_left_but_for_the_finish(total_s: float) -> None:
     left_s = total_s - profile_seconds(total_s)
     shares = divide(left_s, total_s)
     used = shares.supernet + shares.search + shares.finals + shares.train
-    assert used == pytest.approx(max(left_s - max(FINISH_S, 0.045 * total_s), 3.0))
+    assert used == pytest.approx(max(left_s - max(FINISH_S, FINISH * total_s), 3.0))
     assert profile_seconds(total_s) <= total_s / 4
 
 
