@@ -69,7 +69,8 @@ def main() -> int:
             command += [f"--{name}", str(getattr(arguments, name))]
         lost, recorded = 0, outcomes(journal)
         for life in range(KILLS):
-            process = subprocess.Popen([*command, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            again = ["--resume"] if (run / "config.json").exists() else []
+            process = subprocess.Popen([*command, *again], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             size = journal.stat().st_size if journal.exists() else 0
             while process.poll() is None and not (journal.exists() and journal.stat().st_size > size):
                 time.sleep(0.02)
