@@ -1,7 +1,8 @@
 """The bundle: everything to be timed, in one zip file that a bare device can read with ``measure.py``.
 
-It holds ``manifest.json``, ``kernels/*.onnx`` (one a latency key) and ``nets/*.onnx`` (whole nets that calibrate and
-test the model). How a key becomes ONNX is passed in: this layer knows no exporter.
+It holds ``manifest.json``, ``reference.onnx`` (timed in between, see ``reference.py``), ``kernels/*.onnx`` (one a
+latency key) and ``nets/*.onnx`` (whole nets that calibrate and test the model). How a key becomes ONNX is passed in:
+this layer knows no exporter.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from hwnas.files import write_with
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.serialize import genotype_from_dict, genotype_to_dict
-from hwnas.latency.features import key_size
 from hwnas.latency.keys import LatencyKey, keys_of, parse_key
-from hwnas.latency.measure import BUNDLE_SCHEMA, MeasureError, read_manifest
+from hwnas.latency.measure import BUNDLE_SCHEMA, REFERENCE, MeasureError, read_manifest
 from hwnas.latency.plan import Plan
+from hwnas.latency.reference import reference_model
 from hwnas.progress import Progress
 from hwnas.skeletons.base import expand
 
@@ -34,8 +35,6 @@ Assemble = Callable[[OpGraph, Mapping[str, bytes]], bytes]
 
 CHUNK = 1000
 """Kernels exported in one call, between looks at the clock."""
-REFERENCE_MACS = 40_000_000
-REFERENCES = 12
 
 
 @dataclass(frozen=True)
@@ -125,6 +124,7 @@ def _fill(
                 graph = expand(genotype, (3, *plan.size_hw), plan.classes)
                 writer.add_net(role, genotype, graph, assemble)
                 task.update(done)
+        archive.writestr(REFERENCE, reference_model())
         manifest = writer.manifest(plan)
         archive.writestr("manifest.json", json.dumps(manifest, indent=1))
 
@@ -156,14 +156,6 @@ class _Writer:
         self.archive.writestr(file, assemble(graph, {key.text: self.fragments[key.text] for key in keys}))
         self.nets.append({"name": name, "role": role, "file": file, "genotype": genotype_to_dict(genotype)})
 
-    def references(self) -> list[str]:
-        """Kernels nearest to a millisecond's worth of multiplications: steady and quick. The first to run serves."""
-
-        def distance(item: Mapping[str, Any]) -> float:
-            return abs(key_size(parse_key(item["key"])).macs - REFERENCE_MACS)
-
-        return [str(item["name"]) for item in sorted(self.kernels, key=distance)[:REFERENCES]]
-
     def manifest(self, plan: Plan) -> dict[str, Any]:
         if not self.kernels:
             raise TableError("the plan has no kernels, so there is nothing to measure")
@@ -173,7 +165,6 @@ class _Writer:
             "size_hw": list(plan.size_hw),
             "classes": plan.classes,
             "planned": {"kernels": len(plan.keys), "nets": len(plan.nets)},
-            "references": self.references(),
             "kernels": self.kernels,
             "nets": self.nets,
         }

@@ -34,6 +34,8 @@ NET_WEIGHT = 8.0
 """A net takes about as long to time as this many kernels."""
 REFERENCE_EVERY = 8
 MIN_SAMPLES = 7
+REFERENCE = "reference.onnx"
+"""The kernel, in every bundle, that is timed in between."""
 
 
 class MeasureError(ValueError):
@@ -89,6 +91,11 @@ def time_callable(
         if target_error > 0 and len(wall) >= min_runs and len(wall) % 5 == 0 and _error(cpu) < target_error:
             break
     return Samples(np.array(wall), np.array(cpu), np.array(disturbed), inner, warmup_runs)
+
+
+def time_reference(run: Callable[[], object]) -> Samples:
+    """A short block of the reference kernel: how fast the machine is at this moment."""
+    return time_callable(run, warmup_s=0.003, min_runs=MIN_SAMPLES, max_seconds=0.015)
 
 
 def _warm_up(run: Callable[[], object], warmup_s: float) -> tuple[float, int]:
@@ -169,8 +176,8 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
     for job in jobs:
         if job.file not in files or job.file.startswith("/") or ".." in job.file:
             raise MeasureError(f"the bundle {bundle} is damaged: it lacks {job.file!r}")
-    if not set(manifest.get("references", [])) & {job.name for job in jobs}:
-        raise MeasureError(f"the bundle {bundle} is damaged: it lacks its reference kernels")
+    if REFERENCE not in files:
+        raise MeasureError(f"the bundle {bundle} is damaged: it lacks its reference kernel")
     return dict(manifest)
 
 
@@ -295,7 +302,7 @@ def measure_bundle(
     for name in crashed:
         journal.append({"name": name, "error": "the engine crashed while building or running it"})
     with zipfile.ZipFile(bundle) as archive:
-        work = _Work(archive, _jobs_of(manifest), manifest["references"], journal, threads, seconds, say)
+        work = _Work(archive, _jobs_of(manifest), journal, threads, seconds, say)
         for number in range(passes):
             if not work.run_pass(number, passes, target_error):
                 break
@@ -311,7 +318,6 @@ class _Work:
         self,
         archive: zipfile.ZipFile,
         jobs: Sequence[Job],
-        references: Sequence[str],
         journal: Journal,
         threads: int,
         seconds: float,
@@ -325,8 +331,7 @@ class _Work:
         self.start = time.monotonic()
         self.seconds = seconds
         self.say = say
-        files = {job.name: job.file for job in jobs}
-        self.reference = self._first_that_opens([files[name] for name in references if name in files])
+        self.reference = self._open_reference()
         self.failed = {line["name"] for line in journal.lines if "error" in line}
         self.blocks: dict[str, dict[int, float]] = {}
         for line in journal.lines:
@@ -336,16 +341,14 @@ class _Work:
         if "cpu_ms" in line:
             self.blocks.setdefault(line["name"], {})[int(line["pass"])] = float(line["cpu_ms"][3])
 
-    def _first_that_opens(self, files: Sequence[str]) -> Callable[[], object]:
-        message = "the bundle names none"
-        for file in files:
-            try:
-                run = open_onnxruntime(self.archive.read(file), self.threads)
-                run()
-                return run
-            except Exception as error:  # the engine's own exceptions have no common class
-                message = str(error)
-        raise MeasureError(f"the engine can run no reference kernel: {message}")
+    def _open_reference(self) -> Callable[[], object]:
+        model = self.archive.read(REFERENCE)
+        try:
+            run = open_onnxruntime(model, self.threads)
+            run()
+            return run
+        except Exception as error:  # the engine's own exceptions have no common class
+            raise MeasureError(f"the engine cannot run the reference kernel: {error}") from error
 
     @property
     def left_s(self) -> float:
@@ -378,7 +381,7 @@ class _Work:
         return bool(np.ptp(values) / np.median(values) / np.sqrt(len(values)) > target_error)
 
     def _time_reference(self, number: int) -> None:
-        samples = time_callable(self.reference, warmup_s=0.003, min_runs=MIN_SAMPLES, max_seconds=0.015)
+        samples = time_reference(self.reference)
         self.journal.append({"name": "reference", "pass": number, **_summary(samples)})
 
     def _time_job(self, job: Job, number: int, block_s: float) -> None:

@@ -95,9 +95,9 @@ def test_a_crash_of_the_engine_costs_one_kernel(space, exporter, rng, tmp_path, 
 
     text = Path(measure.__file__).read_text(encoding="utf-8")
     crash = f'if job.name == "{victim}" and not sys.argv.count("--crashed"): os.abort()'
-    source.write_text(
-        text.replace("        try:\n            run = open", f"        {crash}\n        try:\n            run = open")
-    )
+    place = "        try:\n            run = open_onnxruntime(self.archive.read(job.file)"
+    assert place in text
+    source.write_text(text.replace(place, f"        {crash}\n{place}"))
     monkeypatch.setattr("hwnas.latency.profile.measure.__file__", str(source))
     measure_in_process(bundle.path, tmp_path / "m.jsonl", threads=1, seconds=20, progress=Silent(), passes=1)
     summary = summarise(tmp_path / "m.jsonl", [net.name for net in bundle.nets])
