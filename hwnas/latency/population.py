@@ -1,19 +1,32 @@
-"""Latencies of whole populations: the table compiled over a space's factors, so that a genotype costs microseconds."""
+"""Latencies of whole populations, and of distributions over them: the table compiled over a space's factors.
+
+A node of a space's op graphs depends on few choices, so what it costs is a small array over their options. The sum over
+the nodes is a genotype's latency in microseconds of work, and the sum of the arrays' expectations is the expected
+latency of genotypes whose choices are drawn independently, differentiable in the probabilities.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from hwnas.errors import TableError
+from hwnas.errors import HwnasError, TableError
 from hwnas.latency.context import Edge, edges_of
-from hwnas.latency.factor import Described, Row, factorise
+from hwnas.latency.factor import Described, Factors, NodeFactor, Row, factorise
 from hwnas.latency.keys import LatencyKey, keys_of
 from hwnas.latency.plan import graph_of_row
 from hwnas.shapes import Value
 from hwnas.spaces.base import SearchSpace
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Pricing(Protocol):
@@ -27,14 +40,38 @@ class Pricing(Protocol):
     def edge_ms(self, edge: Edge) -> float: ...
 
 
+@dataclass(frozen=True)
+class _Part:
+    """The cost in ms of some nodes as a function of ``choices``: one axis each. NaN where a kernel has no price."""
+
+    choices: tuple[int, ...]
+    ms: Floats
+
+    def of(self, rows: Ints) -> Floats:
+        """The cost for each row of option indices, shape (N, choices of the space)."""
+        return np.asarray(self.ms[tuple(rows[:, i] for i in self.choices)])
+
+    def places(self, starts: Ints, width: int) -> Ints:
+        """Where each entry's options stand among all options of all choices, shape (width, entries).
+
+        ``starts`` says where each choice's options begin, and ends with their number, which stands for none.
+        """
+        found = np.full((width, self.ms.size), starts[-1])
+        for axis, (choice, options) in enumerate(zip(self.choices, np.indices(self.ms.shape), strict=True)):
+            found[axis] = starts[choice] + options.ravel()
+        return found
+
+
 class PopulationModel:
-    """``predict_many`` for one space at one size; equal to ``TableModel.predict`` of each expanded genotype."""
+    """The latencies of one space at one size, compiled.
+
+    :meth:`predict_many` equals ``TableModel.predict`` of every expanded genotype, :meth:`expected_ms` its mean over
+    genotypes that are drawn.
+    """
 
     def __init__(
         self, model: Pricing, space: SearchSpace, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
     ) -> None:
-        self._unpriced: list[TableError] = []
-
         def describe(row: Row) -> Described:
             graph = graph_of_row(space, row, size_hw, classes)
             edges = {
@@ -42,25 +79,17 @@ class PopulationModel:
             }
             return {**keys_of(graph), **edges}
 
-        def price(value: Hashable) -> float:
-            if isinstance(value, Edge):
-                return model.edge_ms(value)
-            if not isinstance(value, LatencyKey):
-                return 0.0
-            try:
-                return model.node_ms(value)
-            except TableError as error:
-                self._unpriced.append(error)
-                return np.nan
-
+        counts = [len(choice.options) for choice in space.choices]
         self._columns = [
             (choice.name, {option: i for i, option in enumerate(choice.options)}) for choice in space.choices
         ]
         self._overhead_ms = model.overhead_ms
-        self._factors = factorise([len(choice.options) for choice in space.choices], describe, rng)
-        self._prices = [np.array([price(value) for value in node.values])[node.table] for node in self._factors.nodes]
+        self._factors = factorise(counts, describe, rng)
+        prices, self._unpriced = _prices(model, self._factors)
+        self._parts = _merged([_part(node, prices, self._factors.option_counts) for node in self._factors.nodes])
+        self._tensors: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
-    def predict_many(self, decisions: Sequence[Mapping[str, Value]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def predict_many(self, decisions: Sequence[Mapping[str, Value]]) -> Floats:
         """Predicted p50 in milliseconds of each, shape (N,). Choices that are not active may be absent.
 
         Raises TableError if one of them needs a kernel that the table cannot price.
@@ -69,9 +98,103 @@ class PopulationModel:
         for column, (name, index) in enumerate(self._columns):
             rows[:, column] = [index[each[name]] if name in each else 0 for each in decisions]
         total = np.full(len(decisions), self._overhead_ms)
-        for node, prices in zip(self._factors.nodes, self._prices, strict=True):
-            places = rows[:, list(node.choices)] @ np.array(node.strides, dtype=np.int64)
-            total += prices[places]
-        if np.isnan(total).any():
-            raise self._unpriced[0]
+        for part in self._parts:
+            total += part.of(rows)
+        without = np.flatnonzero(np.isnan(total))
+        if len(without):
+            raise self._reason(rows[without[:1]])
         return total
+
+    def expected_ms(self, probabilities: Mapping[str, Tensor]) -> Tensor:
+        """Mean of the predicted p50, in milliseconds, over genotypes whose choices are drawn independently: a scalar.
+
+        ``probabilities`` maps each choice to a vector, shape (options,), of one dtype and device; those of a choice
+        that turns out inactive change nothing. It is exact, and so is its gradient, because each node is summed over
+        all joint options of the choices that decide it, conditions between choices among them. It is not exact for
+        choices that are drawn dependently, nor for a relaxation whose features are themselves mixtures.
+
+        Raises HwnasError for a choice without probabilities or with too many or few, TableError if the table cannot
+        price some kernel of the space: an option without a price has no gradient either.
+        """
+        import torch
+
+        if self._unpriced:
+            raise next(iter(self._unpriced.values()))
+        vectors = [self._vector(probabilities, name, len(index)) for name, index in self._columns]
+        ones = vectors[0].new_ones(1)
+        all_of_them = torch.cat([*vectors, ones])
+        ms, factors = self._entries(ones.device, ones.dtype)
+        joint = all_of_them.index_select(0, factors[0])
+        for factor in factors[1:]:
+            joint = joint * all_of_them.index_select(0, factor)
+        return ms @ joint + self._overhead_ms
+
+    def _vector(self, probabilities: Mapping[str, Tensor], name: str, count: int) -> Tensor:
+        if name not in probabilities:
+            raise HwnasError(f"the expected latency needs the probabilities of the choice {name!r}")
+        vector = probabilities[name]
+        if vector.shape != (count,):
+            raise HwnasError(f"the choice {name!r} has {count} options, and probabilities of shape {[*vector.shape]}")
+        return vector
+
+    def _entries(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """All entries of all parts: their costs, (entries,), and where in the concatenated probabilities the factors of
+        their joint probability are, (most choices of a part, entries); a one follows the probabilities. Made once."""
+        import torch
+
+        if (device, dtype) not in self._tensors:
+            starts = np.cumsum([0, *(len(index) for _, index in self._columns)])
+            width = max(1, *(len(part.choices) for part in self._parts))
+            places = np.concatenate([part.places(starts, width) for part in self._parts], axis=1)
+            ms = np.concatenate([part.ms.ravel() for part in self._parts])
+            made = torch.tensor(ms, device=device, dtype=dtype), torch.tensor(places, device=device)
+            self._tensors[device, dtype] = made
+        return self._tensors[device, dtype]
+
+    def _reason(self, rows: Ints) -> TableError:
+        """Why the one row cannot be priced."""
+        for node in self._factors.nodes:
+            value = node.values[int(self._factors.indices(node, rows)[0])]
+            if value in self._unpriced:
+                return self._unpriced[value]
+        raise AssertionError("every kernel of the row has a price")
+
+
+def _prices(model: Pricing, factors: Factors) -> tuple[dict[Hashable, float], dict[Hashable, TableError]]:
+    """What every value of every node costs in ms (NaN: unknown), and why where that is unknown."""
+    prices: dict[Hashable, float] = {None: 0.0}
+    unpriced: dict[Hashable, TableError] = {}
+    for value in dict.fromkeys(value for node in factors.nodes for value in node.values):
+        if isinstance(value, Edge):
+            prices[value] = model.edge_ms(value)
+        elif isinstance(value, LatencyKey):
+            try:
+                prices[value] = model.node_ms(value)
+            except TableError as error:
+                prices[value], unpriced[value] = np.nan, error
+    return prices, unpriced
+
+
+def _part(node: NodeFactor, prices: Mapping[Hashable, float], option_counts: Row) -> _Part:
+    """One node's costs."""
+    ms = np.array([prices[value] for value in node.values])[node.table]
+    return _Part(node.choices, ms.reshape([option_counts[i] for i in node.choices]))
+
+
+def _merged(parts: Sequence[_Part]) -> list[_Part]:
+    """As few parts with the same sum: each goes into one that has all of its choices, if there is any."""
+    merged: list[_Part] = []
+    for part in sorted(parts, key=lambda part: -part.ms.size):
+        for i, larger in enumerate(merged):
+            if set(part.choices) <= set(larger.choices):
+                merged[i] = _Part(larger.choices, larger.ms + _aligned(part, larger.choices))
+                break
+        else:
+            merged.append(part)
+    return merged
+
+
+def _aligned(part: _Part, choices: tuple[int, ...]) -> Floats:
+    """The part's costs with an axis for each of ``choices`` (ascending), of length 1 where it does not depend on it."""
+    own = dict(zip(part.choices, part.ms.shape, strict=True))
+    return part.ms.reshape([own.get(choice, 1) for choice in choices])

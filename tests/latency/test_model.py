@@ -11,7 +11,6 @@ from hwnas.latency.features import key_size
 from hwnas.latency.keys import keys_of
 from hwnas.latency.model import TableModel, residual_bounds
 from hwnas.latency.plan import plan
-from hwnas.latency.population import PopulationModel
 from hwnas.latency.table import Calibration, Entry, LatencyTable
 from hwnas.skeletons.base import expand
 
@@ -98,20 +97,3 @@ def test_error_names_the_node_that_cannot_be_priced(space, rng, table):
     with pytest.raises(TableError, match="'classifier'") as caught:
         TableModel(holed).predict(graph_of(space, space.sample(rng)))
     assert "hwnas profile --missing" in caught.value.hint
-
-
-def test_population_equals_one_by_one(space, rng, table):
-    model = TableModel(table)
-    population = PopulationModel(model, space, SIZE, CLASSES, rng)
-    decisions = [space.sample(rng) for _ in range(200)]
-    single = [model.predict(graph_of(space, each)).latency_ms for each in decisions]
-    assert np.abs(population.predict_many(decisions) - single).max() < 1e-9
-
-
-def test_population_refuses_what_cannot_be_priced(space, rng, table):
-    holed = LatencyTable(CONTRACT, {text: e for text, e in table.entries.items() if not text.startswith("basic")})
-    population = PopulationModel(TableModel(holed), space, SIZE, CLASSES, rng)
-    shallow = {**space.sample(rng), "depth": 1}
-    assert np.isfinite(population.predict_many([shallow])).all()
-    with pytest.raises(TableError, match="basic_block"):
-        population.predict_many([{**shallow, "depth": 2, "block2": "basic_block"}])
