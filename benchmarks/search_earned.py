@@ -31,7 +31,7 @@ import numpy as np
 from hwnas.cli.deployment import Deployment
 from hwnas.cli.settings import Settings
 from hwnas.cli.stages.data import open_validation_data
-from hwnas.cli.stages.exporting import measured_ms
+from hwnas.cli.stages.exporting import time_untrained
 from hwnas.cli.stages.training import train_genotype
 from hwnas.files import write_json
 from hwnas.ir.genotype import Genotype
@@ -85,7 +85,7 @@ class Contest:
         settings = self.job.settings
         graph = expand(genotype, (3, *settings.size_hw), self.data.classes)
         with tempfile.TemporaryDirectory() as scratch:
-            return measured_ms(graph, Path(scratch), seconds=2.0, threads=settings.threads)
+            return time_untrained(graph, Path(scratch), seconds=2.0, threads=settings.threads).p50_ms
 
     def matched(self) -> dict:
         """The width at which Fast-SCNN is just not faster than the found network, and the steps that it is due."""

@@ -48,9 +48,6 @@ FINALIST = "finalist.safetensors"
 VERDICT, ENGINE, PICTURES = "verdict.json", "engine", "pictures"
 MODELS = tuple(f"{ENGINE}/{kind}/model.onnx" for kind in (exporting.LOGITS, exporting.LABELS))
 
-MARGIN = 0.97
-"""A candidate is taken if it was measured within this part of the budget: the next measurement will differ."""
-
 
 class Deployment:
     """The stages of a deployment in an open run directory, in the order of its methods.
@@ -185,14 +182,14 @@ class Deployment:
             seed=self.settings.seed,
             progress=self.progress,
         )
-        winner = self._finals(finals.pick(found, self.budget.p50_ms))
+        winner = self._finals(finals.pick(found, self.budget.p50_ms / finals.margin_of(self.table.contract)))
         save_genotype(self.field.space.decode(winner.decisions).genotype, self.run / GENOTYPE)
-        assert winner.weights is not None
+        assert winner.weights is not None and winner.measured is not None
         save_weights(winner.weights, self.run / FINALIST, {"genotype": fingerprint(self.genotype)})
         document = {
             "genotype": str(self.run / GENOTYPE),
             "latency_ms": winner.predicted_ms,
-            "measured_ms": winner.measured_ms,
+            "measured_ms": winner.measured.latency_ms,
             "miou": winner.miou,
             "slice_miou": winner.slice_miou,
             "finals_steps": winner.steps,
@@ -204,20 +201,21 @@ class Deployment:
     def _finals(self, finalists: list[finals.Finalist]) -> finals.Finalist:
         with tempfile.TemporaryDirectory() as scratch:
 
-            def measure_ms(graph: OpGraph) -> float:
-                folder, s = Path(scratch), self.settings
-                return exporting.measured_ms(graph, folder, seconds=1.5, threads=s.threads, at=s.budget_at)
+            def measure(graph: OpGraph) -> finals.Measured:
+                s = self.settings
+                timed = exporting.time_untrained(graph, Path(scratch), seconds=1.5, threads=s.threads)
+                return finals.with_margin(timed.at(s.budget_at), timed.contract, self.table.contract)
 
             rounds = finals.Finals(
                 self.field,
                 self.data,
                 self.evaluator,
-                measure_ms,
+                measure,
                 seed=self.settings.seed,
                 threads=self._training_threads,
                 progress=self.progress,
             )
-            return rounds.winner(finalists, MARGIN * self.budget.latency_ms, self.shares().finals)
+            return rounds.winner(finalists, self.budget.latency_ms, self.shares().finals)
 
     @cached_property
     def evaluator(self) -> SliceEvaluator:
@@ -291,6 +289,7 @@ class Deployment:
             budget=self.budget,
             network=network,
             predicted_ms=predicted.latency_ms,
+            predicted_by=self.table.contract,
             threads=s.threads,
             progress=self.progress,
         )

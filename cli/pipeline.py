@@ -266,11 +266,12 @@ def validate(
     run = next((folder for folder in path.resolve().parents if (folder / WEIGHTS).is_file()), None)
     network = load_network(resolve_genotype(run), run / WEIGHTS)[0] if run is not None else None
     table = table or (run / "table.json" if run is not None and (run / "table.json").is_file() else None)
-    predicted_ms = None
+    predicted_ms = predicted_by = None
     if table is not None and network is None:
         raise HwnasError(f"{table} predicts from a genotype, and {path} lies in no run directory", "leave --table out")
     if table is not None and network is not None:
-        predicted_ms = TableModel(load_table(table)).predict(network.graph).latency_ms
+        loaded = load_table(table)
+        predicted_ms, predicted_by = TableModel(loaded).predict(network.graph).latency_ms, loaded.contract
     verdict = validating.judge(
         opened,
         dataset,
@@ -278,6 +279,7 @@ def validate(
         budget=budget,
         network=network,
         predicted_ms=predicted_ms,
+        predicted_by=predicted_by,
         threads=threads,
         progress=shell.progress,
     )

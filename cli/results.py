@@ -115,8 +115,16 @@ def _percentiles(document: Document) -> str:
 
 
 def _prediction(document: Document) -> str:
+    from hwnas.exporters.validate import NOTABLE_SLOWDOWN
+
     predicted_ms = document["predicted_ms"]
-    return f"{predicted_ms:.2f} ms, {predicted_ms / document['p50_ms'] - 1:+.1%} off"
+    text = f"{predicted_ms:.2f} ms, {predicted_ms / document['p50_ms'] - 1:+.1%} off"
+    slowdown = document["slowdown"]
+    if slowdown is not None and abs(slowdown) > NOTABLE_SLOWDOWN:
+        text += (
+            f"; the machine is {abs(slowdown):.0%} {'slower' if slowdown > 0 else 'faster'} than it was for the table"
+        )
+    return text
 
 
 def _coverage(document: Document) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hwnas.errors import HwnasError
+from hwnas.errors import ArtifactError, HwnasError
 from hwnas.exporters.artifact import Artifact
 from hwnas.exporters.engine import Session, engine_named
 from hwnas.latency.contract import TimingContract
-from hwnas.latency.measure import Samples, device_fingerprint, time_callable
+from hwnas.latency.measure import Samples, device_fingerprint, time_callable, time_reference
+from hwnas.latency.reference import SHAPE, reference_model
 from hwnas.progress import Progress, Silent
 
 SCOPES = ("engine",)
@@ -72,16 +77,47 @@ def benchmark(
     """Time an artifact on one fixed random image for ``seconds``, and up to three times that on a busy machine."""
     if scope not in SCOPES:
         raise HwnasError(f"there is no scope {scope!r}", f"choose one of: {', '.join(SCOPES)}")
-    with artifact.open(threads=threads) as session:
-        samples = time_session(session, seconds=seconds, min_runs=min_runs, progress=progress)
-        contract = _contract(artifact, session, threads, samples)
+    levels: list[float] = []
+    with artifact.open(threads=threads) as session, _reference(artifact.engine, threads) as reference:
+
+        def between() -> None:
+            if reference is not None:
+                samples = time_reference(reference)
+                levels.append(float(np.median(samples.cpu_ms if threads == 1 else samples.wall_ms)))
+
+        samples = time_session(session, seconds=seconds, min_runs=min_runs, between=between, progress=progress)
+        contract = _contract(artifact, session, threads, samples, levels)
     return summarise(samples, contract)
 
 
+@contextmanager
+def _reference(engine: str, threads: int) -> Iterator[Callable[[], object] | None]:
+    """The reference kernel in an engine, to be run; None in one that is not built from ONNX."""
+    with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+        path = Path(folder) / "reference.onnx"
+        path.write_bytes(reference_model())
+        try:
+            built = engine_named(engine).build(path, precision="fp32", out_dir=Path(folder))
+        except ArtifactError:
+            yield None
+            return
+        with engine_named(engine).open(built, threads=threads) as session:
+            image = np.random.default_rng(0).random(SHAPE, dtype=np.float32)
+            yield lambda: session.run(image)
+
+
 def time_session(
-    session: Session, *, seconds: float, min_runs: int = 30, progress: Progress | None = None
+    session: Session,
+    *,
+    seconds: float,
+    min_runs: int = 30,
+    between: Callable[[], object] = lambda: None,
+    progress: Progress | None = None,
 ) -> list[Samples]:
-    """Blocks of samples of ``session.run`` on one fixed image, until ``seconds`` of undisturbed ones are had."""
+    """Blocks of samples of ``session.run`` on one fixed image, until ``seconds`` of undisturbed ones are had.
+
+    ``between`` is called before each block.
+    """
     image = np.random.default_rng(0).standard_normal(session.input.shape, dtype=np.float32)
     block_s = min(BLOCK_S, seconds)
     wanted = max(1, round(seconds / block_s))
@@ -90,6 +126,7 @@ def time_session(
     with (progress or Silent()).task("timing", wanted) as task:
         while good < wanted and len(blocks) < wanted * (1 + EXTRA_TIME):
             warmup_s = 0.3 if not blocks else 0.0
+            between()
             least = -(-min_runs // wanted)
             block = time_callable(lambda: session.run(image), warmup_s=warmup_s, min_runs=least, max_seconds=block_s)
             blocks.append(block)
@@ -118,7 +155,9 @@ def summarise(blocks: list[Samples], contract: TimingContract) -> BenchmarkResul
     )
 
 
-def _contract(artifact: Artifact, session: Session, threads: int, blocks: list[Samples]) -> TimingContract:
+def _contract(
+    artifact: Artifact, session: Session, threads: int, blocks: list[Samples], levels: list[float]
+) -> TimingContract:
     device = device_fingerprint()
     height, width = session.input.shape[2:]
     labels = session.output.dtype == "uint8"
@@ -139,4 +178,6 @@ def _contract(artifact: Artifact, session: Session, threads: int, blocks: list[S
         estimator="percentiles over samples without involuntary context switches",
         clock="wall",
         date=datetime.now(UTC).isoformat(timespec="seconds"),
+        reference_ms=float(np.median(levels)) if levels else 0.0,
+        reference_drift=float(np.quantile(levels, 0.9) / np.median(levels) - 1.0) if levels else 0.0,
     )

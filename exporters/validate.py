@@ -20,10 +20,14 @@ from hwnas.errors import ArtifactError, BudgetError
 from hwnas.exporters.artifact import Artifact
 from hwnas.exporters.benchmark import BenchmarkResult, benchmark
 from hwnas.exporters.engine import Session
+from hwnas.latency.contract import TimingContract
 from hwnas.progress import Progress, Silent
 
 MAX_MIOU_GAP = 0.001
 """How far the engine's mIoU may be below PyTorch's (0 to 1): a tenth of a point."""
+
+NOTABLE_SLOWDOWN = 0.05
+"""A slower machine than when the table was made is named as a reason from here on."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Verdict:
     miou: float
     miou_torch: float | None
     predicted_ms: float | None
+    slowdown: float | None
+    """By how much the machine was slower than when the prediction's table was made, where that is known."""
     budget_ms: float
     budget_at: str
     ious: tuple[float, ...]
@@ -88,6 +94,7 @@ def validate(
     budget_ms: float,
     budget_at: str = "p50",
     predicted_ms: float | None = None,
+    predicted_by: TimingContract | None = None,
     miou_torch: float | None = None,
     max_miou_gap: float = MAX_MIOU_GAP,
     seconds: float = 5.0,
@@ -95,7 +102,10 @@ def validate(
     progress: Progress | None = None,
 ) -> Verdict:
     """Score and time ``artifact`` and judge it: PASS if the latency at ``budget_at`` is within the budget and the
-    engine's mIoU on ``arrays`` is at most ``max_miou_gap`` below PyTorch's (where that is known)."""
+    engine's mIoU on ``arrays`` is at most ``max_miou_gap`` below PyTorch's (where that is known).
+
+    ``predicted_by`` is the contract of the table that ``predicted_ms`` comes from.
+    """
     if not budget_ms > 0:
         raise BudgetError(f"a budget of {budget_ms:g} ms cannot be met", "give a positive one, like --budget 10ms")
     with artifact.open(threads=threads) as session:
@@ -103,13 +113,15 @@ def validate(
         _check_sizes(session, arrays)
         score = evaluate_engine(session, arrays.images, arrays.masks, classes, progress=progress)
     timed = benchmark(artifact, seconds=seconds, threads=threads, progress=progress)
-    reasons = list(_reasons(timed, budget_ms, budget_at, score.miou, miou_torch, max_miou_gap))
+    slowdown = timed.contract.slowdown_since(predicted_by) if predicted_by is not None else None
+    reasons = list(_reasons(timed, budget_ms, budget_at, slowdown, score.miou, miou_torch, max_miou_gap))
     return Verdict(
         verdict="FAIL" if reasons else "PASS",
         reasons=tuple(reasons),
         miou=score.miou,
         miou_torch=miou_torch,
         predicted_ms=predicted_ms,
+        slowdown=slowdown,
         budget_ms=budget_ms,
         budget_at=budget_at,
         ious=score.ious,
@@ -118,13 +130,22 @@ def validate(
 
 
 def _reasons(
-    timed: BenchmarkResult, budget_ms: float, budget_at: str, miou: float, miou_torch: float | None, max_gap: float
+    timed: BenchmarkResult,
+    budget_ms: float,
+    budget_at: str,
+    slowdown: float | None,
+    miou: float,
+    miou_torch: float | None,
+    max_gap: float,
 ) -> list[str]:
     """What fails, each with its figure."""
     reasons = []
     latency_ms = timed.at(budget_at)
     if latency_ms > budget_ms:
-        reasons.append(f"latency {budget_at} is {latency_ms:.2f} ms, over the budget of {budget_ms:g} ms")
+        reason = f"latency {budget_at} is {latency_ms:.2f} ms, over the budget of {budget_ms:g} ms"
+        if slowdown is not None and slowdown > NOTABLE_SLOWDOWN:
+            reason += f"; the machine runs {slowdown:.0%} slower than when the latency table was made"
+        reasons.append(reason)
     if miou_torch is not None and miou_torch - miou > max_gap:
         reasons.append(f"the engine's mIoU is {miou:.2%}, {miou_torch - miou:.2%} below PyTorch's {miou_torch:.2%}")
     return reasons

@@ -18,6 +18,7 @@ from hwnas.ir.genotype import Genotype
 
 if TYPE_CHECKING:
     from hwnas.compiler.network import Network
+    from hwnas.exporters.benchmark import BenchmarkResult
     from hwnas.ir.opgraph import OpGraph
     from hwnas.progress import Progress
 
@@ -74,7 +75,7 @@ def export_document(exported: Exported) -> dict[str, Any]:
     }
 
 
-def measured_ms(graph: OpGraph, folder: Path, *, seconds: float, threads: int, at: str = "p50") -> float:
+def time_untrained(graph: OpGraph, folder: Path, *, seconds: float, threads: int) -> BenchmarkResult:
     """Latency of ``graph`` as an engine with random weights; ``folder`` is a scratch folder."""
     from hwnas.compiler.network import compile_graph
     from hwnas.exporters.benchmark import benchmark
@@ -85,4 +86,4 @@ def measured_ms(graph: OpGraph, folder: Path, *, seconds: float, threads: int, a
     randomise(network, 0)
     path = folder / "candidate.onnx"
     export_network(network.eval(), path)
-    return benchmark(Artifact(path), seconds=seconds, threads=threads).at(at)
+    return benchmark(Artifact(path), seconds=seconds, threads=threads)

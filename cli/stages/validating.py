@@ -9,6 +9,7 @@ from hwnas.data.base import Dataset
 from hwnas.errors import ArtifactError
 from hwnas.exporters.artifact import Artifact, Manifest, record_measured
 from hwnas.exporters.validate import Verdict, validate
+from hwnas.latency.contract import TimingContract
 from hwnas.search.objective import Budget
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def judge(
     budget: Budget,
     network: Network | None,
     predicted_ms: float | None,
+    predicted_by: TimingContract | None,
     threads: int,
     progress: Progress,
     seconds: float = 6.0,
@@ -50,6 +52,7 @@ def judge(
         budget_ms=budget.latency_ms,
         budget_at=budget.at,
         predicted_ms=predicted_ms,
+        predicted_by=predicted_by,
         miou_torch=miou_torch,
         seconds=seconds,
         threads=threads,

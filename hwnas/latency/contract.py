@@ -52,12 +52,22 @@ class TimingContract:
     """``cpu`` (process CPU time) or ``wall``."""
     date: str = ""
     reference_ms: float = 0.0
+    """Median time of the reference kernel (see ``reference.py``) that was timed in between; 0 where none was."""
     reference_drift: float = 0.0
-    """Relative spread of a reference kernel timed in between."""
+    """How far its slow moments lay above its median: 0.9 quantile over median, less one."""
 
     def differences(self, other: TimingContract) -> list[str]:
         """Names of the setting's fields in which the two differ; empty if their latencies may be compared."""
         return [name for name in SETTING if getattr(self, name) != getattr(other, name)]
+
+    def slowdown_since(self, earlier: TimingContract) -> float | None:
+        """By how much the machine was slower than under ``earlier``: 0.1 is 10%. None where the reference kernel does
+        not say, because it was not timed in both or ran in another engine or with other threads."""
+        if not (self.reference_ms > 0 and earlier.reference_ms > 0):
+            return None
+        if any(getattr(self, name) != getattr(earlier, name) for name in ("device", "engine", "threads")):
+            return None
+        return self.reference_ms / earlier.reference_ms - 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""

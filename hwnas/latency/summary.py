@@ -97,7 +97,7 @@ def _summarise(lines: Sequence[Mapping[str, Any]], nets: set[str]) -> Summary:
         evidence=evidence,
         percentiles=_percentiles(whole),
         reference_ms=float(np.median(level)) if len(level) else 0.0,
-        reference_drift=float(np.subtract(*np.quantile(level, (0.9, 0.1))) / np.median(level)) if len(level) else 0.0,
+        reference_drift=float(np.quantile(level, 0.9) / np.median(level) - 1.0) if len(level) else 0.0,
         runs=int(np.median([line["runs"] for line in models])) if models else 0,
         disturbed=float(np.mean([line["disturbed"] for line in models])) if models else 0.0,
     )

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from hwnas.cli.stages.finals import Finalist, Finals, pick
+from hwnas.cli.stages.finals import LEAST_MARGIN, Finalist, Finals, Measured, margin_of, pick, with_margin
 from hwnas.errors import BudgetError
+from hwnas.latency.contract import TimingContract
 from hwnas.progress import Silent
 from hwnas.search.strategy import Outcome, Request
 
@@ -48,7 +49,13 @@ class Timed(Finals):
 def finals(measured_ms: dict[int, float]) -> Timed:
     pricing = SimpleNamespace(graph=lambda decisions: decisions["n"])
     made = Timed(
-        SimpleNamespace(pricing=pricing), None, None, measured_ms.__getitem__, seed=0, threads=1, progress=Silent()
+        SimpleNamespace(pricing=pricing),
+        None,
+        None,
+        lambda n: Measured(measured_ms[n], measured_ms[n]),
+        seed=0,
+        threads=1,
+        progress=Silent(),
     )
     made.trained = []
     return made
@@ -71,3 +78,21 @@ def test_short_trainings_decide_and_the_measured_budget_binds() -> None:
 def test_error_when_all_are_over() -> None:
     with pytest.raises(BudgetError, match="measured within 10 ms"):
         finals({0: 11.0}).winner([candidate(0, 0.3, 0.1)], limit_ms=10.0, seconds=1.0)
+
+
+def contract(reference_ms: float, drift: float = 0.0) -> TimingContract:
+    return TimingContract("a", 2, "e", "1", "fp32", 1, (8, 8), reference_ms=reference_ms, reference_drift=drift)
+
+
+def test_the_margin_is_what_the_machine_has_been_seen_to_drift() -> None:
+    quiet, drifting = contract(1.0, 0.01), contract(1.0, 0.2)
+    assert margin_of(quiet) == LEAST_MARGIN and margin_of(drifting) == pytest.approx(1.2)
+    assert with_margin(10.0, contract(1.0), drifting).slowest_ms == pytest.approx(12.0)
+    assert with_margin(10.0, contract(0.8), drifting).slowest_ms == pytest.approx(15.0)  # quick now: it will not stay
+    assert with_margin(10.0, contract(1.5), drifting).slowest_ms == pytest.approx(12.0)  # slow now: it may get slower
+    assert with_margin(10.0, contract(0.0), drifting).slowest_ms == pytest.approx(12.0)  # nobody timed the reference
+
+
+def test_candidates_beyond_the_limit_are_taken_only_if_there_are_no_others() -> None:
+    assert [each.predicted_ms for each in pick(found((5.0, 0.3), (9.0, 0.5)), 8.0)] == [5.0]
+    assert [each.predicted_ms for each in pick(found((9.0, 0.5)), 8.0)] == [9.0]

@@ -84,6 +84,12 @@ def test_an_artifact_with_its_contract(exported) -> None:
     assert TimingContract.from_dict(document["contract"]) == contract
 
 
+def test_the_reference_kernel_is_timed_beside(exported) -> None:
+    contracts = [benchmark(exported[kind], seconds=0.6).contract for kind in ("logits", "labels")]
+    assert all(contract.reference_ms > 0.05 and contract.reference_drift >= 0 for contract in contracts)
+    assert contracts[1].slowdown_since(contracts[0]) == pytest.approx(0, abs=0.9)
+
+
 def test_a_bare_onnx_file_can_be_timed(exported) -> None:
     assert benchmark(Artifact(exported["logits"].path), seconds=0.1).contract.precision == "unknown"
 

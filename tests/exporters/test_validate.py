@@ -15,6 +15,7 @@ from hwnas.data.preprocess import normalize, normalize_array
 from hwnas.data.scoring import score_of
 from hwnas.errors import ArtifactError, BudgetError
 from hwnas.exporters.artifact import Artifact
+from hwnas.exporters.benchmark import benchmark
 from hwnas.exporters.validate import confusion_of, evaluate_engine, validate
 from hwnas.training.metrics import Meter, evaluate
 
@@ -91,7 +92,15 @@ def test_pass_with_everything_in_it(exported, network, data) -> None:
         "contract",
     }
     assert wanted <= set(document)
-    assert document["verdict"] == "PASS"
+    assert document["verdict"] == "PASS" and document["slowdown"] is None
+
+
+def test_a_slower_machine_is_named(exported, data) -> None:
+    now = benchmark(exported["logits"], seconds=0.1).contract
+    then = dataclasses.replace(now, reference_ms=now.reference_ms / 4)
+    verdict = validate(exported["logits"], data, budget_ms=1e-3, predicted_ms=1.0, predicted_by=then, seconds=0.1)
+    assert verdict.slowdown is not None and verdict.slowdown > 0.5
+    assert "slower than when the latency table was made" in verdict.reasons[0]
 
 
 def test_fail_says_which_number_failed(exported, data) -> None:

@@ -44,3 +44,14 @@ def test_error_on_an_unknown_or_missing_field():
         TimingContract.from_dict({**CONTRACT.to_dict(), "colour": 1})
     with pytest.raises(TableError, match="device"):
         TimingContract.from_dict({"cores": 2})
+
+
+def test_the_reference_kernel_says_how_much_slower_the_machine_is() -> None:
+    def timed(reference_ms: float, **setting: object) -> TimingContract:
+        return replace(CONTRACT, reference_ms=reference_ms, **setting)
+
+    assert timed(1.2).slowdown_since(timed(1.0)) == pytest.approx(0.2)
+    assert timed(0.9, precision="int8").slowdown_since(timed(1.0)) == pytest.approx(-0.1)
+    assert timed(1.2).slowdown_since(timed(0.0)) is None and timed(0.0).slowdown_since(timed(1.0)) is None
+    for other in ({"device": "b"}, {"engine": "f"}, {"threads": 2}):
+        assert timed(1.2).slowdown_since(timed(1.0, **other)) is None
