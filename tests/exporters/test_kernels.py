@@ -16,6 +16,7 @@ NEEDS = {
     "resize_bilinear": {"height": 31, "width": 17},
     "resize_nearest": {"height": 31, "width": 17},
     "seg_head": {"classes": 5},
+    "conv_seg_head": {"classes": 5},
 }
 
 

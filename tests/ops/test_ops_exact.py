@@ -22,6 +22,7 @@ OPTIONS: dict[str, tuple[object, ...]] = {
     "activation": ("relu", "none", "hswish"),
     "height": (4, 31),
     "width": (5, 30),
+    "interpolation": ("bilinear", "nearest"),
     "bins": ((1, 2, 3, 6), (1, 4), (5,)),
     "classes": (2, 11),
 }

@@ -89,3 +89,45 @@ def test_resize_does_not_align_corners() -> None:
     expected = torch.tensor([[[[0.0, 0.25, 0.75, 1.0]]]])
     torch.testing.assert_close(modules.Resize(1, 4)(x), expected)
     torch.testing.assert_close(modules.Resize(1, 4, "nearest")(x), torch.tensor([[[[0.0, 0.0, 1.0, 1.0]]]]))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_zoomed_ops_convolve_at_half_the_resolution_and_rectify_last(mode: str, stride: int) -> None:
+    corners = False if mode == "bilinear" else None
+    x = torch.randn(2, 4, 8, 12)
+    half = F.interpolate(x, size=(4, 6), mode=mode, align_corners=corners)
+    single = modules.ZoomedConv(4, 6, stride, mode).eval()
+    double = modules.ZoomedDoubleConv(4, 6, stride, mode).eval()
+    first = F.relu(double.first.bn(F.conv2d(half, double.first.conv.weight, padding=1)))
+    for module, inside in (
+        (single, single.first.bn(F.conv2d(half, single.first.conv.weight, padding=1))),
+        (double, double.second.bn(F.conv2d(first, double.second.conv.weight, padding=1))),
+    ):
+        back = inside if stride == 2 else F.interpolate(inside, size=(8, 12), mode=mode, align_corners=corners)
+        torch.testing.assert_close(module(x), F.relu(back))
+
+
+@pytest.mark.parametrize("size", [(8, 12), (7, 12), (9, 5)])
+def test_factorized_reduce_takes_every_other_pixel_and_those_between(size: tuple[int, int]) -> None:
+    module = modules.FactorizedReduce(4, 5).eval()
+    x = torch.randn(1, 4, *size)
+    out = torch.zeros(1, 5, (size[0] + 1) // 2, (size[1] + 1) // 2)
+    for row in range(out.shape[2]):
+        for column in range(out.shape[3]):
+            out[0, :3, row, column] = module.even.weight[:, :, 0, 0] @ x[0, :, 2 * row, 2 * column]
+            if 2 * row + 1 < size[0] and 2 * column + 1 < size[1]:
+                out[0, 3:, row, column] = module.odd.weight[:, :, 0, 0] @ x[0, :, 2 * row + 1, 2 * column + 1]
+    torch.testing.assert_close(module(x), F.relu(module.bn(out)))
+
+
+def test_double_conv_and_its_head_are_convolutions_in_a_row() -> None:
+    x = torch.randn(1, 4, 7, 9)
+    double = modules.DoubleConv(4, 6, stride=2).eval()
+    first = F.relu(double.first.bn(F.conv2d(x, double.first.conv.weight, stride=2, padding=1)))
+    torch.testing.assert_close(
+        double(x), F.relu(double.second.bn(F.conv2d(first, double.second.conv.weight, padding=1)))
+    )
+    head = modules.ConvSegHead(4, 6, 3).eval()
+    features = F.relu(head.first.bn(F.conv2d(x, head.first.conv.weight, padding=1)))
+    torch.testing.assert_close(head(x), F.conv2d(features, head.conv.weight, head.conv.bias))

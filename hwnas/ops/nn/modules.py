@@ -34,6 +34,11 @@ def make_activation(name: str) -> nn.Module:
     return classes[name](inplace=True)
 
 
+def resize(x: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """``x`` in (height, width) pixels; bilinear with ``align_corners=False``, or nearest."""
+    return F.interpolate(x, size=size, mode=mode, align_corners=False if mode == "bilinear" else None)
+
+
 class Relu(nn.Module):
     """ReLU; not in place, since its input may have other readers."""
 
@@ -134,6 +139,63 @@ class BasicBlock(nn.Module):
         return F.relu(self.second(self.first(x)) + self.shortcut(x))
 
 
+class DoubleConv(nn.Module):
+    """Two 3x3 convolutions, each with BatchNorm and ReLU; the first strides (FasterSeg's ``conv_2x``)."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = ConvBNAct(in_channels, channels, 3, stride)
+        self.second = ConvBNAct(channels, channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+class ZoomedConv(nn.Module):
+    """3x3 convolution and BatchNorm at half the resolution, resized back unless it strides, ReLU (FasterSeg)."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, interpolation: str = "bilinear") -> None:
+        super().__init__()
+        self.first = ConvBNAct(in_channels, channels, 3, activation="none")
+        self.stride, self.interpolation = stride, interpolation
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2], x.shape[3]
+        out = self.first(resize(x, ((height + 1) // 2, (width + 1) // 2), self.interpolation))
+        return F.relu(out if self.stride == 2 else resize(out, (height, width), self.interpolation))
+
+
+class ZoomedDoubleConv(nn.Module):
+    """Two 3x3 convolutions with BatchNorm, ReLU between them, at half the resolution as in ZoomedConv (FasterSeg)."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, interpolation: str = "bilinear") -> None:
+        super().__init__()
+        self.first = ConvBNAct(in_channels, channels, 3)
+        self.second = ConvBNAct(channels, channels, 3, activation="none")
+        self.stride, self.interpolation = stride, interpolation
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2], x.shape[3]
+        out = self.first(resize(x, ((height + 1) // 2, (width + 1) // 2), self.interpolation))
+        out = self.second(out)
+        return F.relu(out if self.stride == 2 else resize(out, (height, width), self.interpolation))
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the resolution: half of the channels from every other pixel, half from those between; BatchNorm, ReLU."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.even = nn.Conv2d(in_channels, channels - channels // 2, 1, 2, bias=False)
+        self.odd = nn.Conv2d(in_channels, channels // 2, 1, 2, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2], x.shape[3]
+        between = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+        return F.relu(self.bn(torch.cat([self.even(x), self.odd(between)], dim=1)))
+
+
 class MaxPool(nn.Module):
     """Maximum over a window."""
 
@@ -182,8 +244,7 @@ class Resize(nn.Module):
         self.size, self.mode = (height, width), mode
 
     def forward(self, x: Tensor) -> Tensor:
-        corners = False if self.mode == "bilinear" else None
-        return F.interpolate(x, size=self.size, mode=self.mode, align_corners=corners)
+        return resize(x, self.size, self.mode)
 
 
 class ResizeLike(nn.Module):
@@ -273,3 +334,15 @@ class SegHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
+
+
+class ConvSegHead(nn.Module):
+    """3x3 convolution with BatchNorm and ReLU, then a 1x1 convolution with bias: one logit for each class (BiSeNet)."""
+
+    def __init__(self, in_channels: int, channels: int, classes: int) -> None:
+        super().__init__()
+        self.first = ConvBNAct(in_channels, channels, 3)
+        self.conv = nn.Conv2d(channels, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.first(x))
