@@ -145,7 +145,7 @@ class Finals:
         if not kept:
             raise BudgetError(
                 f"none of the {len(ranked)} best candidates was measured within {limit_ms:.3g} ms",
-                "the machine may be busy, and its drift asks for a margin: try again with --resume, or raise the budget",
+                "the machine may be busy, and its drift asks for a margin: --resume tries again; or raise the budget",
             )
         return kept
 
