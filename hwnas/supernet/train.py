@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from hwnas.training.optimizer import make_optimizer
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget, Schedule, Spent
 from hwnas.training.train import augmentation_of, crop_of, logits_node
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 logger = logging.getLogger(__name__)
 
@@ -108,29 +111,14 @@ def train_supernet(
         start=spent.steps * paths_per_step,
         ahead=2,
     ) as batches:
-
-        def step(first: tuple[Tensor, Tensor]) -> dict[str, float]:
-            chosen = [_runnable(sampler, graph_of, shared, (3, *crop_hw), rng) for _ in range(paths_per_step)]
-            losses = []
-            for number, (decisions, graph) in enumerate(chosen):
-                images, masks = fabric.to_device(first if number == 0 else next(batches))
-                with fabric.autocast():
-                    images = images.contiguous(memory_format=torch.channels_last)
-                    logits = shared.run(graph, images, output=logits_node(graph))
-                    loss = loss_of(logits, masks)
-                fabric.backward(loss / len(chosen))
-                losses.append(loss.item())
-                tally.price_ms += price(decisions)
-            tally.paths += len(chosen)
-            sampler.feedback([decisions for decisions, _ in chosen], losses)
-            return {"loss": float(np.mean(losses))}
+        step = _PathStep(shared, sampler, graph_of, price, loss_of, fabric, (3, *crop_hw), paths_per_step, rng, tally)
 
         def save(now: Spent) -> None:
             if checkpoint is not None:
                 _save(checkpoint, shared, sampler, rng, tally, now)
 
         fitted = fit(
-            step,
+            lambda first: step(first, batches),
             batches,
             optimizer,
             budget=budget,
@@ -145,17 +133,47 @@ def train_supernet(
     return SupernetTraining(fitted, tally.price_ms / max(1, tally.paths), tally.paths)
 
 
-def _runnable(
-    sampler: PathSampler, graph_of: GraphOf, shared: SharedWeights, shape: Shape, rng: np.random.Generator
-) -> tuple[Decisions, OpGraph]:
-    """The sampler's next path that fits the shared weights; all do, unless their extents were found from too little."""
-    for _ in range(20):
-        decisions = sampler.paths(1, rng)[0]
-        graph = graph_of(decisions, shape)
-        if shared.covers(graph):
-            return decisions, graph
-        logger.warning("a sampled path needs larger weights than the supernet has, and is left out")
-    raise HwnasError("twenty sampled paths in a row do not fit the supernet's weights", "it is of another space")
+@dataclass
+class _PathStep:
+    """The gradients of one step: those of ``count`` sampled paths, each on a batch of its own, averaged."""
+
+    shared: SharedWeights
+    sampler: PathSampler
+    graph_of: GraphOf
+    price: Price
+    loss_of: Callable[[Tensor, Tensor], Tensor]
+    fabric: Fabric
+    shape: Shape
+    count: int
+    rng: np.random.Generator
+    tally: _Tally
+
+    def __call__(self, first: tuple[Tensor, Tensor], others: Iterator[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """Take ``first`` for the first path and one of ``others`` for each further one; what is logged."""
+        chosen = [self._runnable() for _ in range(self.count)]
+        losses = []
+        for number, (decisions, graph) in enumerate(chosen):
+            images, masks = self.fabric.to_device(first if number == 0 else next(others))
+            with self.fabric.autocast():
+                images = images.contiguous(memory_format=torch.channels_last)
+                logits = self.shared.run(graph, images, output=logits_node(graph))
+                loss = self.loss_of(logits, masks)
+            self.fabric.backward(loss / self.count)
+            losses.append(loss.item())
+            self.tally.price_ms += self.price(decisions)
+        self.tally.paths += self.count
+        self.sampler.feedback([decisions for decisions, _ in chosen], losses)
+        return {"loss": float(np.mean(losses))}
+
+    def _runnable(self) -> tuple[Decisions, OpGraph]:
+        """The next path that fits the shared weights; all do, unless their extents were found from too little."""
+        for _ in range(20):
+            decisions = self.sampler.paths(1, self.rng)[0]
+            graph = self.graph_of(decisions, self.shape)
+            if self.shared.covers(graph):
+                return decisions, graph
+            logger.warning("a sampled path needs larger weights than the supernet has, and is left out")
+        raise HwnasError("twenty sampled paths in a row do not fit the supernet's weights", "it is of another space")
 
 
 def _save(
