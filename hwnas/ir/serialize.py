@@ -58,7 +58,7 @@ def save_genotype(genotype: Genotype, path: Path) -> None:
     """Write a genotype to a JSON file, one node a line; what could not be read back is a GenotypeError."""
     document = genotype_to_dict(genotype)
     genotype_from_dict(document)
-    write_text(path, _pretty(document) + "\n")
+    write_text(path, pretty_json(document) + "\n")
 
 
 def load_genotype(path: Path) -> Genotype:
@@ -117,14 +117,14 @@ def _frozen(value: Any) -> Value:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
-def _pretty(value: Any, indent: str = "") -> str:
+def pretty_json(value: Any, indent: str = "") -> str:
     """JSON whose lists and objects of plain values stay on one line, and so does each node."""
     inner = indent + "  "
     if isinstance(value, dict) and value and "op" not in value:
         if all(not isinstance(item, dict | list) or item in ({}, []) for item in value.values()) and indent:
             return json.dumps(value, allow_nan=False)
-        lines = [f"{inner}{json.dumps(key)}: {_pretty(item, inner)}" for key, item in value.items()]
+        lines = [f"{inner}{json.dumps(key)}: {pretty_json(item, inner)}" for key, item in value.items()]
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return "[\n" + ",\n".join(inner + _pretty(item, inner) for item in value) + f"\n{indent}]"
+        return "[\n" + ",\n".join(inner + pretty_json(item, inner) for item in value) + f"\n{indent}]"
     return json.dumps(value, allow_nan=False)
