@@ -1,4 +1,4 @@
-"""3x3 maximum and average pooling, padded like a convolution."""
+"""3x3 maximum and average pooling, padded like a convolution, and the mean of the whole map."""
 
 from __future__ import annotations
 
@@ -30,3 +30,15 @@ def _pool(name: str, class_name: str) -> OpSpec:
 
 OPS.register("max_pool_3x3", _pool("max_pool_3x3", "MaxPool"))
 OPS.register("avg_pool_3x3", _pool("avg_pool_3x3", "AvgPool"))
+OPS.register(
+    "global_avg_pool",
+    OpSpec(
+        name="global_avg_pool",
+        family="pooling",
+        arity=1,
+        defaults={},
+        infer_shape=lambda shapes, params: (shapes[0][0], 1, 1),
+        module=lambda shapes, params: ModuleCall("GlobalAvgPool", {}),
+        per_channel=True,
+    ),
+)

@@ -47,7 +47,7 @@ class Relu(nn.Module):
 
 
 class ConvBNAct(nn.Module):
-    """Convolution without bias, BatchNorm, activation."""
+    """Convolution, without bias unless asked, BatchNorm, activation."""
 
     def __init__(
         self,
@@ -58,15 +58,39 @@ class ConvBNAct(nn.Module):
         dilation: int = 1,
         groups: int = 1,
         activation: str = "relu",
+        bias: bool = False,
     ) -> None:
         super().__init__()
         padding = dilation * (kernel - 1) // 2
-        self.conv = nn.Conv2d(in_channels, channels, kernel, stride, padding, dilation, groups, bias=False)
+        self.conv = nn.Conv2d(in_channels, channels, kernel, stride, padding, dilation, groups, bias=bias)
         self.bn = nn.BatchNorm2d(channels)
         self.act = make_activation(activation)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.bn(self.conv(x)))
+
+
+class ConvAct(nn.Module):
+    """Convolution with bias unless told otherwise, activation; no BatchNorm."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        kernel: int,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        activation: str = "none",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        padding = dilation * (kernel - 1) // 2
+        self.conv = nn.Conv2d(in_channels, channels, kernel, stride, padding, dilation, groups, bias=bias)
+        self.act = make_activation(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.conv(x))
 
 
 class DSConv(nn.Module):
@@ -108,20 +132,47 @@ class SepConv(nn.Module):
 
 
 class MBConv(nn.Module):
-    """Inverted residual (MobileNetV2): 1x1 expansion, depthwise, linear 1x1 projection; skip where shapes allow."""
+    """Inverted residual (MobileNetV2): 1x1 expansion, depthwise, linear 1x1 projection; skip where shapes allow.
+
+    Published nets differ: convolutions with bias, a 1x1 convolution even where nothing is expanded, grouped 1x1
+    convolutions, their channels shuffled (ChannelShuffle) before the depthwise one.
+    """
 
     def __init__(
-        self, in_channels: int, channels: int, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
+        self,
+        in_channels: int,
+        channels: int,
+        kernel: int,
+        expansion: int,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: str = "relu",
+        bias: bool = False,
+        always_expand: bool = False,
+        expand_groups: int = 1,
+        project_groups: int = 1,
+        shuffle: bool = False,
     ) -> None:
         super().__init__()
         hidden = in_channels * expansion
-        self.expand = ConvBNAct(in_channels, hidden, 1) if expansion > 1 else nn.Identity()
-        self.dw = ConvBNAct(hidden, hidden, kernel, stride, dilation, groups=hidden)
-        self.project = ConvBNAct(hidden, channels, 1, activation="none")
+        expands = expansion > 1 or always_expand
+        self.expand = (
+            ConvBNAct(in_channels, hidden, 1, groups=expand_groups, activation=activation, bias=bias)
+            if expands
+            else nn.Identity()
+        )
+        self.shuffle_groups = expand_groups if shuffle else 1
+        self.dw = ConvBNAct(hidden, hidden, kernel, stride, dilation, hidden, activation, bias)
+        self.project = ConvBNAct(hidden, channels, 1, groups=project_groups, activation="none", bias=bias)
         self.residual = stride == 1 and in_channels == channels
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.project(self.dw(self.expand(x)))
+        hidden = self.expand(x)
+        if self.shuffle_groups > 1:
+            count, channels, height, width = hidden.shape
+            hidden = hidden.view(count, self.shuffle_groups, channels // self.shuffle_groups, height, width)
+            hidden = hidden.transpose(1, 2).reshape(count, channels, height, width)
+        out = self.project(self.dw(hidden))
         return x + out if self.residual else out
 
 
@@ -137,6 +188,21 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.second(self.first(x)) + self.shortcut(x))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolution and a shortcut (ResNet); the 3x3 convolution strides and dilates."""
+
+    def __init__(self, in_channels: int, channels: int, hidden: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.reduce = ConvBNAct(in_channels, hidden, 1)
+        self.conv = ConvBNAct(hidden, hidden, 3, stride, dilation)
+        self.expand = ConvBNAct(hidden, channels, 1, activation="none")
+        changes = stride != 1 or in_channels != channels
+        self.shortcut = ConvBNAct(in_channels, channels, 1, stride, activation="none") if changes else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.expand(self.conv(self.reduce(x))) + self.shortcut(x))
 
 
 class DoubleConv(nn.Module):
@@ -216,6 +282,24 @@ class AvgPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, self.kernel, self.stride, (self.kernel - 1) // 2, count_include_pad=False)
+
+
+class GlobalAvgPool(nn.Module):
+    """Mean of the whole map, (N, C, 1, 1). A reduction rather than an adaptive pooling: it exports at every size."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(2, 3), keepdim=True)
+
+
+class WindowPool(nn.Module):
+    """Mean over a window, without padding; a window larger than the map is cut to it."""
+
+    def __init__(self, kernel: int, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, (min(self.kernel, x.shape[2]), min(self.kernel, x.shape[3])), self.stride)
 
 
 class Identity(nn.Module):
