@@ -54,17 +54,22 @@ def place_cell(
 
 def _equal_sizes(builder: GraphBuilder, name: str, sources: list[str]) -> list[str]:
     height, width = max(builder.shape(source)[1:] for source in sources)
-    resized = []
-    for slot, source in enumerate(sources):
-        if builder.shape(source)[1:] != (height, width):
-            size: dict[str, Value] = {"height": height, "width": width}
-            source = builder.add(f"{name}/resize{slot}", "resize_bilinear", [source], size)
-        resized.append(source)
-    return resized
+    return [resized(builder, f"{name}/resize{slot}", source, (height, width)) for slot, source in enumerate(sources)]
+
+
+def resized(builder: GraphBuilder, name: str, source: str, size_hw: tuple[int, int]) -> str:
+    """``source`` resized bilinearly to (height, width) by a node ``name``, or itself where it has that size."""
+    if builder.shape(source)[1:] == size_hw:
+        return source
+    return builder.add(name, "resize_bilinear", [source], {"height": size_hw[0], "width": size_hw[1]})
 
 
 def full_size_logits(builder: GraphBuilder, source: str, classes: int) -> str:
     """The classifier on ``source`` and its logits upsampled to the size of the input image."""
+    return full_size(builder, builder.add("classifier", "seg_head", [source], {"classes": classes}))
+
+
+def full_size(builder: GraphBuilder, logits: str) -> str:
+    """``logits`` upsampled to the size of the input image; a node called ``upsample`` even where the size is there."""
     _, height, width = builder.shape(builder.input)
-    logits = builder.add("classifier", "seg_head", [source], {"classes": classes})
     return builder.add("upsample", "resize_bilinear", [logits], {"height": height, "width": width})
