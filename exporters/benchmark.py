@@ -16,13 +16,11 @@ import numpy as np
 from hwnas.errors import ArtifactError, HwnasError
 from hwnas.exporters.artifact import Artifact
 from hwnas.exporters.engine import Session, engine_named
+from hwnas.exporters.scopes import call_of, check_scope, inside_of
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.measure import Samples, device_fingerprint, time_callable, time_reference
 from hwnas.latency.reference import SHAPE, reference_model
 from hwnas.progress import Progress, Silent
-
-SCOPES = ("engine",)
-"""What is timed. ``engine``: one run, from a filled input array to a filled output array."""
 
 BLOCK_S = 0.5
 MAX_DISTURBED = 0.2
@@ -75,8 +73,7 @@ def benchmark(
     progress: Progress | None = None,
 ) -> BenchmarkResult:
     """Time an artifact on one fixed random image for ``seconds``, and up to three times that on a busy machine."""
-    if scope not in SCOPES:
-        raise HwnasError(f"there is no scope {scope!r}", f"choose one of: {', '.join(SCOPES)}")
+    check_scope(scope)
     levels: list[float] = []
     with artifact.open(threads=threads) as session, _reference(artifact.engine, threads) as reference:
 
@@ -85,8 +82,9 @@ def benchmark(
                 samples = time_reference(reference)
                 levels.append(float(np.median(samples.cpu_ms if threads == 1 else samples.wall_ms)))
 
-        samples = time_session(session, seconds=seconds, min_runs=min_runs, between=between, progress=progress)
-        contract = _contract(artifact, session, threads, samples, levels)
+        run = call_of(session, scope, np.random.default_rng(0))
+        samples = time_blocks(run, seconds=seconds, min_runs=min_runs, between=between, progress=progress)
+        contract = _contract(artifact, session, scope, threads, samples, levels)
     return summarise(samples, contract)
 
 
@@ -106,19 +104,18 @@ def _reference(engine: str, threads: int) -> Iterator[Callable[[], object] | Non
             yield lambda: session.run(image)
 
 
-def time_session(
-    session: Session,
+def time_blocks(
+    run: Callable[[], object],
     *,
     seconds: float,
     min_runs: int = 30,
     between: Callable[[], object] = lambda: None,
     progress: Progress | None = None,
 ) -> list[Samples]:
-    """Blocks of samples of ``session.run`` on one fixed image, until ``seconds`` of undisturbed ones are had.
+    """Blocks of samples of ``run``, until ``seconds`` of undisturbed ones are had.
 
     ``between`` is called before each block.
     """
-    image = np.random.default_rng(0).standard_normal(session.input.shape, dtype=np.float32)
     block_s = min(BLOCK_S, seconds)
     wanted = max(1, round(seconds / block_s))
     blocks: list[Samples] = []
@@ -128,7 +125,7 @@ def time_session(
             warmup_s = 0.3 if not blocks else 0.0
             between()
             least = -(-min_runs // wanted)
-            block = time_callable(lambda: session.run(image), warmup_s=warmup_s, min_runs=least, max_seconds=block_s)
+            block = time_callable(run, warmup_s=warmup_s, min_runs=least, max_seconds=block_s)
             blocks.append(block)
             good += bool(block.disturbed.mean() <= MAX_DISTURBED)
             task.update(good, f"{np.median(block.wall_ms):.2f} ms")
@@ -156,11 +153,10 @@ def summarise(blocks: list[Samples], contract: TimingContract) -> BenchmarkResul
 
 
 def _contract(
-    artifact: Artifact, session: Session, threads: int, blocks: list[Samples], levels: list[float]
+    artifact: Artifact, session: Session, scope: str, threads: int, blocks: list[Samples], levels: list[float]
 ) -> TimingContract:
     device = device_fingerprint()
     height, width = session.input.shape[2:]
-    labels = session.output.dtype == "uint8"
     return TimingContract(
         device=str(device["device"]),
         cores=int(device["cores"]),
@@ -172,7 +168,8 @@ def _contract(
         threads=threads,
         size_hw=(height, width),
         batch=session.input.shape[0],
-        inside=("upsampling", "argmax") if labels else ("upsampling",),
+        scope=scope,
+        inside=inside_of(session, scope),
         warmup=f"{blocks[0].warmup_runs} runs",
         runs=sum(block.runs for block in blocks),
         estimator="percentiles over samples without involuntary context switches",
