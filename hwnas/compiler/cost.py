@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from hwnas.ir.opgraph import OpGraph
+from hwnas.ir.passes.without_auxiliary import without_auxiliary
 from hwnas.ops.spec import OPS
 
 
@@ -24,8 +25,13 @@ class Cost:
     weight_bytes: int
 
 
-def cost_of(graph: OpGraph, *, bytes_per_value: int = 4) -> Cost:
-    """Cost of ``graph``; ``bytes_per_value`` is 4 for float32, 2 for float16, 1 for int8."""
+def cost_of(graph: OpGraph, *, bytes_per_value: int = 4, auxiliary: bool = False) -> Cost:
+    """Cost of ``graph``; ``bytes_per_value`` is 4 for float32, 2 for float16, 1 for int8.
+
+    What only auxiliary outputs need counts with ``auxiliary=True`` alone. Nodes that reach no output do count: they are
+    part of the network until ``remove_dead_branches``.
+    """
+    graph = graph if auxiliary else without_auxiliary(graph)
     params, macs = 0, 0
     for node in graph.nodes:
         spec, shapes = OPS.get(node.op), graph.input_shapes(node.name)
@@ -52,5 +58,5 @@ def peak_activation_values(graph: OpGraph) -> int:
         spent = {source for source in reads[name] if last_reader[source] == name}
         if name not in last_reader:
             spent.add(name)
-        alive -= sum(size[value] for value in spent - {graph.output})
+        alive -= sum(size[value] for value in spent - {graph.output, *graph.auxiliary})
     return peak

@@ -20,6 +20,9 @@ from hwnas.shapes import format_shape
 class Network(nn.Module):
     """Runs an op graph: images (N, C, H, W) → the graph's output, of the sizes that the graph was expanded for.
 
+    A graph with auxiliary outputs gives a tuple in training mode: the output, then these. In evaluation mode they are
+    not computed.
+
     Its children are the nodes' modules under the nodes' names, so ``state_dict`` keys are ``"<node>.<parameter>"``.
     No parameter's shape depends on H and W: to run at another size, compile the genotype expanded at that size and
     load the same ``state_dict``.
@@ -29,12 +32,13 @@ class Network(nn.Module):
         super().__init__()
         self.graph = graph
         # plain tuples and texts: torch.compile cannot look into networkx
-        self._input, self._output = graph.input, graph.output
+        self._input, self._outputs = graph.input, (graph.output, *graph.auxiliary)
         self._input_shape = graph.shape(graph.input)
         self._steps = tuple((node.name, node.op, node.inputs) for node in graph.nodes)
+        self._only_training = graph.only_auxiliary
         self._spent = _spent_after(graph)
 
-    def forward(self, images_NCHW: Tensor) -> Tensor:
+    def forward(self, images_NCHW: Tensor) -> Tensor | tuple[Tensor, ...]:
         if tuple(images_NCHW.shape[1:]) != self._input_shape:
             raise HwnasError(
                 f"the network was expanded for images of {format_shape(self._input_shape)}, "
@@ -43,10 +47,14 @@ class Network(nn.Module):
             )
         values: dict[str, Tensor] = {self._input: images_NCHW}
         for (name, op, sources), spent in zip(self._steps, self._spent, strict=True):
+            if not self.training and name in self._only_training:
+                continue
             values[name] = self._run(name, op, [values[source] for source in sources])
             for value in spent:
-                del values[value]
-        return values[self._output]
+                values.pop(value, None)
+        if self.training and len(self._outputs) > 1:
+            return tuple(values[name] for name in self._outputs)
+        return values[self._outputs[0]]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Network:
         """Copy the modules and share the graph, which is frozen."""
@@ -129,7 +137,8 @@ def _spent_after(graph: OpGraph) -> tuple[tuple[str, ...], ...]:
     for node in graph.nodes:
         last[node.name] = node.name  # a node that nothing reads is spent at once
         last.update(dict.fromkeys(node.inputs, node.name))
-    last.pop(graph.output, None)
+    for output in (graph.output, *graph.auxiliary):
+        last.pop(output, None)
     spent: dict[str, list[str]] = {name: [] for name in graph.order}
     for name, reader in last.items():
         spent[reader].append(name)

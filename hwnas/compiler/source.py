@@ -81,6 +81,7 @@ def _steps(graph: OpGraph) -> list[_Step]:
     for i, node in enumerate(nodes):
         # a value that only the next line reads is called x; all others have the name of their node
         chained = i + 1 < len(nodes) and reads[node.name] == 1 and node.name in nodes[i + 1].inputs
+        chained = chained and node.name not in (graph.output, *graph.auxiliary)
         is_last = i + 1 == len(nodes) and node.name == graph.output
         variables[node.name] = "x" if chained or is_last else attributes[node.name]
         call = OPS.get(node.op).module(graph.input_shapes(node.name), node.params)
@@ -169,11 +170,15 @@ def _network_class(graph: OpGraph, class_name: str, steps: Sequence[_Step]) -> s
     for step in steps:
         lines += _call(f"        self.{step.attribute} = {step.call.class_name}(", _keywords(step.call))
     image = _attributes(graph)[graph.input]
-    lines += ["", f"    def forward(self, {image}: Tensor) -> Tensor:"]
+    returned = "Tensor | tuple[Tensor, ...]" if graph.auxiliary else "Tensor"
+    lines += ["", f"    def forward(self, {image}: Tensor) -> {returned}:"]
     for step in steps:
         lines += _call(f"        {step.target} = self.{step.attribute}(", list(step.arguments))
-    target = next((step.target for step in steps if step.node == graph.output), image)
-    return "\n".join([*lines, f"        return {target}"])
+    targets = {step.node: step.target for step in steps} | {graph.input: image}
+    if graph.auxiliary:
+        lines += _call("        every = (", [targets[name] for name in (graph.output, *graph.auxiliary)])
+        return "\n".join([*lines, "        return every if self.training else every[0]"])
+    return "\n".join([*lines, f"        return {targets[graph.output]}"])
 
 
 def _keywords(call: ModuleCall) -> list[str]:

@@ -1,8 +1,9 @@
 """Fingerprints: the same for two graphs exactly if they are the same architecture, whatever their nodes are called.
 
 What counts: ops, their parameters, shapes (in op graphs), the order of an op's inputs unless the op is commutative,
-which node is which input and which is the output, and whether a value is shared or computed twice (two nodes have
-weights of their own). Nodes that do not reach the output count too: ``simplify`` the op graph first to ignore them.
+which node is which input, which is the output and which an auxiliary one, and whether a value is shared or computed
+twice (two nodes have weights of their own). Nodes that do not reach the output count too: ``simplify`` the op graph
+first to ignore them.
 """
 
 from __future__ import annotations
@@ -31,17 +32,19 @@ def fingerprint(what: Cell | OpGraph | Genotype) -> str:
         cells = {role: [cell.inputs, fingerprint(cell)] for role, cell in what.cells.items()}
         facts = json.dumps(["genotype", what.skeleton, _plain(what.params), cells], sort_keys=True)
         return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
-    inputs = what.inputs if isinstance(what, Cell) else (what.input,)
-    return _of_graph(what.graph, inputs, what.output)
+    if isinstance(what, Cell):
+        return _of_graph(what.graph, what.inputs, (what.output,))
+    return _of_graph(what.graph, (what.input,), (what.output, *what.auxiliary))
 
 
-def _of_graph(graph: nx.MultiDiGraph, inputs: tuple[str, ...], output: str) -> str:
+def _of_graph(graph: nx.MultiDiGraph, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> str:
     index = {name: i for i, name in enumerate(graph)}
     labels: list[str] = []
     commutative: list[bool] = []
     for name, data in graph.nodes(data=True):
         op = data.get("op")
-        role = (f"input{inputs.index(name)}" if op is None else "") + ("!" if name == output else "")
+        role = (f"input{inputs.index(name)}" if op is None else "") + "!" * (name == outputs[0])
+        role += "".join(f"?{i}" for i, output in enumerate(outputs[1:]) if name == output)
         labels.append(json.dumps([op, role, _plain(data.get("params", {})), data.get("shape")]))
         commutative.append(op in OPS and OPS.get(op).commutative)
     slots: dict[tuple[int, int], list[int]] = defaultdict(list)

@@ -18,6 +18,9 @@ from hwnas.shapes import Params, Shape, format_shape
 class OpGraph:
     """A frozen DAG with one input and one output; every node carries ``op``, ``params`` (complete) and ``shape``.
 
+    ``auxiliary`` names further outputs, in order: heads that only training looks at. The pass ``without_auxiliary``
+    gives the graph that is deployed.
+
     A node's name is its origin: where in the skeleton and the cells it comes from (``"stage2/block1"``). Weights,
     prices and pictures are keyed by it. The input is the node :attr:`input`, which has a shape and no op.
     """
@@ -25,6 +28,7 @@ class OpGraph:
     graph: nx.MultiDiGraph
     input: str
     output: str
+    auxiliary: tuple[str, ...] = ()
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -46,6 +50,12 @@ class OpGraph:
         """Output shape (C, H, W) of a node, or of the input."""
         shape: Shape = self.graph.nodes[name]["shape"]
         return shape
+
+    @cached_property
+    def only_auxiliary(self) -> frozenset[str]:
+        """Names of the nodes that an auxiliary output needs and the output does not."""
+        needed = {ancestor for name in self.auxiliary for ancestor in nx.ancestors(self.graph, name) | {name}}
+        return frozenset(needed - nx.ancestors(self.graph, self.output) - {self.output, self.input})
 
     def input_shapes(self, name: str) -> tuple[Shape, ...]:
         """Shapes of a node's inputs, in order."""
@@ -91,10 +101,10 @@ class GraphBuilder:
         self._nodes.append(Node(name, op, tuple(inputs), complete))
         return name
 
-    def finish(self, output: str) -> OpGraph:
-        """The frozen graph. Nodes that do not reach the output stay: passes remove them."""
+    def finish(self, output: str, auxiliary: Sequence[str] = ()) -> OpGraph:
+        """The frozen graph. Nodes that reach neither the output nor an auxiliary one stay: passes remove them."""
         sources: Mapping[str, Mapping[str, object]] = {self._input: {"shape": self._shapes[self._input]}}
         graph = freeze_graph(sources, self._nodes, "op graph").copy()
         for node in self._nodes:
             graph.nodes[node.name]["shape"] = self._shapes[node.name]
-        return OpGraph(nx.freeze(graph), self._input, output)
+        return OpGraph(nx.freeze(graph), self._input, output, tuple(auxiliary))

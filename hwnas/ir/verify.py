@@ -15,9 +15,11 @@ def verify(graph: OpGraph, *, dead_nodes: bool = True) -> None:
 
     Checked: the input and the output exist, the graph is acyclic, and every node's op is known, has as many inputs as
     it takes in slots 0, 1, …, has complete parameters, and the shape that its op infers from its inputs. With
-    ``dead_nodes=False`` every node must also reach the output, as it does after ``remove_dead_branches``.
+    ``dead_nodes=False`` every node must also reach the output or an auxiliary one, as it does after
+    ``remove_dead_branches``.
     """
-    for name, what in ((graph.input, "input"), (graph.output, "output")):
+    auxiliary = [(name, "auxiliary output") for name in graph.auxiliary]
+    for name, what in ((graph.input, "input"), (graph.output, "output"), *auxiliary):
         if name not in graph.graph:
             raise GenotypeError(f"the {what} {name!r} of the op graph is not one of its nodes")
     if graph.graph.in_degree(graph.input):
@@ -28,7 +30,7 @@ def verify(graph: OpGraph, *, dead_nodes: bool = True) -> None:
     for name in graph.order:
         _verify_node(graph, name)
     if not dead_nodes:
-        alive = nx.ancestors(graph.graph, graph.output) | {graph.input, graph.output}
+        alive = nx.ancestors(graph.graph, graph.output) | {graph.input, graph.output} | graph.only_auxiliary
         dead = sorted(set(graph.graph) - alive)
         if dead:
             raise GenotypeError(f"node {dead[0]!r} does not reach the output {graph.output!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.genotype import Genotype
@@ -23,8 +23,14 @@ SKELETONS: Registry[Skeleton] = Registry("skeleton", "hwnas.skeletons")
 def expand(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
     """The op graph of ``genotype`` for images of ``input_shape`` (C, H, W) and ``classes`` classes.
 
-    Its output are logits of shape (classes, H, W), upsampled to full size.
+    Its output are logits: of shape (classes, H, W), upsampled to full size, or, from skeletons of classifiers, of shape
+    (classes, 1, 1).
     """
     if classes < 2:
-        raise GenotypeError(f"{classes} classes cannot be segmented", "there must be at least 2")
+        raise GenotypeError(f"{classes} classes cannot be told apart", "there must be at least 2")
     return SKELETONS.get(genotype.skeleton)(genotype, input_shape, classes)
+
+
+def task_of(graph: OpGraph) -> Literal["segmentation", "classification"]:
+    """Whether ``graph`` gives logits for every pixel, or for the image as a whole."""
+    return "classification" if graph.shape(graph.output)[1:] == (1, 1) else "segmentation"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwnas.errors import GenotypeError
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.ops.spec import OPS
 from hwnas.shapes import Value
@@ -41,5 +42,17 @@ def random_graph(seed: int, nodes: int = 14) -> OpGraph:
         options: dict[str, Value] = {"channels": int(rng.integers(1, 5)) * 2, "classes": 4, "height": 13, "width": 12}
         options |= {"bins": (1, 2), "stride": int(rng.integers(1, 3)) if min(builder.shape(first)[1:]) > 6 else 1}
         params = {key: value for key, value in options.items() if key in spec.defaults}
-        values.append(builder.add(f"part{index // 3}/node{index}", spec.name, inputs, params))
+        try:
+            values.append(builder.add(f"part{index // 3}/node{index}", spec.name, inputs, params))
+        except GenotypeError:  # some ops are particular about their inputs
+            values.append(builder.add(f"part{index // 3}/node{index}", "skip_connect", inputs[:1]))
     return builder.finish(values[-1])
+
+
+def auxiliary_graph() -> OpGraph:
+    """A classifier with a head for training alone, which the main output's own features feed."""
+    builder = GraphBuilder((3, 12, 14))
+    features = builder.add("features", "conv_3x3", ["image"], {"channels": 6, "stride": 2})
+    early = builder.add("auxiliary/logits", "seg_head", [features], {"classes": 5})
+    pooled = builder.add("pool", "global_avg_pool", [features])
+    return builder.finish(builder.add("classifier", "seg_head", [pooled], {"classes": 5}), [early])

@@ -7,7 +7,7 @@ import pytest
 from hwnas.compiler.cost import Cost, cost_of, peak_activation_values
 from hwnas.compiler.network import compile_graph
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
-from tests.compiler.graphs import random_graph, small_graph
+from tests.compiler.graphs import auxiliary_graph, random_graph, small_graph
 
 
 def chain_with_a_long_skip() -> OpGraph:
@@ -71,3 +71,11 @@ def test_peak_equals_brute_force(seed: int) -> None:
 @pytest.mark.parametrize("graph", [small_graph(), random_graph(1), random_graph(2)])
 def test_params_are_the_compiled_networks(graph: OpGraph) -> None:
     assert cost_of(graph).params == sum(value.numel() for value in compile_graph(graph).parameters())
+
+
+def test_auxiliary_heads_count_only_when_asked_for() -> None:
+    graph = auxiliary_graph()
+    main = 6 * 27 + 12 + 5 * 7
+    assert cost_of(graph).params == main
+    assert cost_of(graph, auxiliary=True).params == main + 5 * 7
+    assert cost_of(graph, auxiliary=True).macs - cost_of(graph).macs == 5 * 6 * 6 * 7

@@ -9,7 +9,7 @@ from hwnas.compiler.network import Network, _spent_after, compile_graph
 from hwnas.errors import GenotypeError, HwnasError
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.ops.spec import OPS
-from tests.compiler.graphs import random_graph, small_graph
+from tests.compiler.graphs import auxiliary_graph, random_graph, small_graph
 
 
 def run_by_hand(network: Network, images: torch.Tensor) -> torch.Tensor:
@@ -171,3 +171,16 @@ def test_the_network_can_be_exported_whole() -> None:
     images = torch.randn(1, 3, 45, 61)
     program = torch.export.export(network, (images,))
     torch.testing.assert_close(program.module()(images), network(images))
+
+
+def test_auxiliary_outputs_are_computed_in_training_only() -> None:
+    graph = auxiliary_graph()
+    network = compile_graph(graph, seed=0).train()
+    images = torch.randn(2, *graph.shape(graph.input))
+    logits, hint = network(images)
+    assert tuple(logits.shape) == (2, 5, 1, 1) and tuple(hint.shape) == (2, 5, 6, 7)
+    calls: list[str] = []
+    for name, module in network.named_children():
+        module.register_forward_hook(lambda *_, name=name: calls.append(name))
+    alone = network.eval()(images)
+    assert tuple(alone.shape) == (2, 5, 1, 1) and calls == ["features", "pool", "classifier"]

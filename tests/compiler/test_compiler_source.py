@@ -14,7 +14,7 @@ from hwnas.compiler.source import write_source
 from hwnas.errors import GenotypeError, HwnasError
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.ops.spec import OPS, ModuleCall, OpSpec
-from tests.compiler.graphs import random_graph, small_graph
+from tests.compiler.graphs import auxiliary_graph, random_graph, small_graph
 
 RUNNER = """
 import importlib.util, sys
@@ -47,7 +47,7 @@ def awkward_names() -> OpGraph:
 
 def test_the_written_file_computes_what_the_compiled_network_does(tmp_path: Path) -> None:
     # in double precision: how torch splits sums depends on a process's threads, and only that may differ
-    graphs = [small_graph(), awkward_names(), *(random_graph(seed) for seed in range(10))]
+    graphs = [small_graph(), awkward_names(), auxiliary_graph(), *(random_graph(seed) for seed in range(10))]
     expected = []
     for index, graph in enumerate(graphs):
         network = compile_graph(graph, seed=index).eval().double()

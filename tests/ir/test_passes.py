@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from ir_graphs import op_graphs
 
+from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.ir.passes.remove_dead_branches import remove_dead_branches
 from hwnas.ir.passes.remove_identities import remove_identities
 from hwnas.ir.passes.simplify import simplify
+from hwnas.ir.passes.without_auxiliary import without_auxiliary
 from hwnas.ir.verify import verify
 
 
@@ -60,6 +62,35 @@ def test_nodes_that_do_not_reach_the_output_are_removed() -> None:
     build.add("dead", "conv_3x3", ["a"], {"channels": 4})
     build.add("deader", "conv_3x3", ["dead"], {"channels": 4})
     assert wiring(remove_dead_branches(build.finish("a"))) == {"a": ("image",)}
+
+
+def with_auxiliary() -> OpGraph:
+    build = builder()
+    build.add("a", "conv_3x3", ["image"], {"channels": 4})
+    build.add("aside", "conv_1x1", ["a"], {"channels": 4})
+    build.add("hint", "seg_head", ["aside"], {"classes": 2})
+    build.add("dead", "conv_1x1", ["a"], {"channels": 4})
+    build.add("skip", "skip_connect", ["a"])
+    return build.finish(build.add("out", "seg_head", ["skip"], {"classes": 2}), ["hint"])
+
+
+def test_what_auxiliary_outputs_need_stays_until_it_is_asked_away() -> None:
+    graph = with_auxiliary()
+    assert graph.only_auxiliary == {"aside", "hint"}
+    simple = simplify(graph)
+    verify(simple, dead_nodes=False)
+    assert set(simple.order) == {"a", "aside", "hint", "out"} and simple.auxiliary == ("hint",)
+    deployed = without_auxiliary(graph)
+    assert set(deployed.order) == {"a", "dead", "skip", "out"} and not deployed.auxiliary
+    assert without_auxiliary(deployed) is deployed
+    assert fingerprint(simple) != fingerprint(simplify(deployed))
+
+
+def test_an_auxiliary_output_that_is_an_identity_is_what_it_reads() -> None:
+    build = builder()
+    build.add("a", "conv_3x3", ["image"], {"channels": 4})
+    build.add("hint", "skip_connect", ["a"])
+    assert remove_identities(build.finish(build.add("out", "relu", ["a"]), ["hint"])).auxiliary == ("a",)
 
 
 def test_zeros_are_dropped_from_sums_and_what_fed_them_with_them() -> None:

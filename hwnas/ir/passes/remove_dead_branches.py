@@ -1,4 +1,4 @@
-"""Remove what does not change the output: nodes that do not reach it, and zeros that are added."""
+"""Remove what changes no output: nodes that do not reach one, and zeros that are added."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ZERO_KEEPING = frozenset(
 
 
 def remove_dead_branches(graph: OpGraph) -> OpGraph:
-    """``graph`` without zeros among the inputs of ``add``, and without nodes that do not reach the output.
+    """``graph`` without zeros among the inputs of ``add``, and without nodes that reach no output.
 
     Names and shapes of the surviving nodes stay. Without anything to remove, ``graph`` itself is returned. An ``add``
     of zeros only keeps one of them. A zero that is concatenated stays: channels behind it would change their place.
@@ -27,13 +27,13 @@ def remove_dead_branches(graph: OpGraph) -> OpGraph:
     zeros = _zeros(before)
     nodes = [_without_zeros(node, zeros) for node in before]
     wires = nx.DiGraph((source, node.name) for node in nodes for source in node.inputs)
-    alive = {graph.output}
-    if graph.output in wires:
-        alive |= nx.ancestors(wires, graph.output)
+    alive = {graph.output, *graph.auxiliary}
+    for output in alive & set(wires):
+        alive |= nx.ancestors(wires, output)
     kept = [node for node in nodes if node.name in alive]
     if kept == list(before):
         return graph
-    return rebuilt(graph, kept, graph.output)
+    return rebuilt(graph, kept, graph.output, graph.auxiliary)
 
 
 def _without_zeros(node: Node, zeros: set[str]) -> Node:

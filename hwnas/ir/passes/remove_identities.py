@@ -13,13 +13,13 @@ def remove_identities(graph: OpGraph) -> OpGraph:
     """``graph`` without skip connections, merges of one input, and resizes to the size that is there.
 
     Names and shapes of the surviving nodes stay. Without anything to remove, ``graph`` itself is returned. An identity
-    that makes the graph's input its output stays, since a graph must compute something.
+    that makes the graph's input an output stays, since a graph must compute something.
     """
     source_of: dict[str, str] = {graph.input: graph.input}
     kept: list[Node] = []
     for node in graph.nodes:
         inputs = tuple(source_of[source] for source in node.inputs)
-        is_last = node.name == graph.output and inputs[0] == graph.input
+        is_last = node.name in (graph.output, *graph.auxiliary) and inputs[0] == graph.input
         if is_identity(graph, node) and not is_last:
             source_of[node.name] = inputs[0]
         else:
@@ -27,7 +27,7 @@ def remove_identities(graph: OpGraph) -> OpGraph:
             kept.append(replace(node, inputs=inputs))
     if len(kept) == len(graph.graph) - 1:
         return graph
-    return rebuilt(graph, kept, source_of[graph.output])
+    return rebuilt(graph, kept, source_of[graph.output], [source_of[name] for name in graph.auxiliary])
 
 
 def is_identity(graph: OpGraph, node: Node) -> bool:
