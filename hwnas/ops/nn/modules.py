@@ -93,6 +93,18 @@ class ConvAct(nn.Module):
         return self.act(self.conv(x))
 
 
+class BNAct(nn.Module):
+    """BatchNorm and activation, behind no convolution of their own."""
+
+    def __init__(self, channels: int, activation: str = "relu") -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(channels)
+        self.act = make_activation(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.bn(x))
+
+
 class DSConv(nn.Module):
     """Depthwise separable convolution: depthwise and pointwise, each with BatchNorm and ReLU (MobileNet, Fast-SCNN)."""
 
