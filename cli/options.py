@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.errors import BudgetError
+from hwnas.errors import BudgetError, HwnasError
 
 if TYPE_CHECKING:
     from hwnas.ir.genotype import Genotype
@@ -29,7 +29,9 @@ DataOption = Annotated[
     typer.Option("--data", metavar="SPEC", help="Data set: streets, camvid:DIR, cityscapes:DIR, voc:DIR, folder:DIR …"),
 ]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Threads of the engine.")]
-TableOption = Annotated[Path, typer.Option("--table", metavar="FILE", help="A latency table.")]
+TableOption = Annotated[
+    Path, typer.Option("--table", metavar="TABLE", help="A latency table: a file, or a name of `hwnas profile list`.")
+]
 StrategyOption = Annotated[
     str, typer.Option("--strategy", metavar="NAME", help="The search strategy: evolution, random.")
 ]
@@ -66,6 +68,17 @@ def parse_budget_ms(text: str) -> float:
         raise BudgetError(f"the budget {text} is not positive", "give the milliseconds an image may take")
     unit = (match[2] or "ms").lower()
     return {"ms": number, "s": number * 1e3, "fps": 1e3 / number}[unit]
+
+
+def parse_share(text: str) -> float:
+    """``"10%"`` or ``"0.1"`` → 0.1; what is no share from 0% on is a HwnasError."""
+    try:
+        number = float(text.strip().removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        raise HwnasError(f"the tolerance {text!r} is not a share", "write it like --tolerance 10%")
+    return number / 100 if text.strip().endswith("%") else number
 
 
 def graph_of(genotype: str, size: str, classes: int) -> tuple[Genotype, OpGraph]:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hwnas.latency.model import Prediction
-    from hwnas.latency.table import LatencyTable
 
 
 @verb(example="hwnas predict fast-scnn --table table.json --size 360x480 --classes 11")
@@ -34,7 +33,7 @@ def command(
 ) -> Answer:
     """Predict a network's latency on the machine and engine that a table was measured on."""
     from hwnas.latency.model import TableModel
-    from hwnas.latency.table import check_setting, load_table
+    from hwnas.latency.table import check_setting, classes_of, load_table
     from hwnas.shapes import parse_size
 
     measured = load_table(table)
@@ -61,16 +60,6 @@ def command(
         print_prediction(console, f"{found.name} at {height}x{width}, {classes} classes", prediction)
 
     return Answer(document, text)
-
-
-def classes_of(table: LatencyTable) -> int | None:
-    """The number of classes that a table was measured for: that of its segmentation heads, if they agree."""
-    from hwnas.latency.keys import parse_key
-
-    keys = [parse_key(text) for text in table.entries]
-    counts = {key.params["classes"] for key in keys if key.op == "seg_head"}
-    (count,) = counts if len(counts) == 1 else (None,)
-    return count if isinstance(count, int) else None
 
 
 def print_prediction(console: Console, title: str, prediction: Prediction) -> None:

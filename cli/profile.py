@@ -1,4 +1,4 @@
-"""``hwnas profile``: time the ops of a search space on this machine and write a latency table."""
+"""``hwnas profile``: latency tables. Alone it makes the table of a space on this machine; its verbs do the parts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from hwnas.cli.options import (
     ThreadsOption,
 )
 from hwnas.cli.output import Answer
-from hwnas.cli.verb import Shell, verb
+from hwnas.cli.profiling import checking, importing, listing, measuring, planning
+from hwnas.cli.verb import Shell, add_verb, new_group_with_default, verb
 from hwnas.errors import HwnasError
 
 
 @verb(example="hwnas profile --size 360x480 --classes 11 --minutes 3 -o table.json")
-def command(
+def profile_here(
     shell: Shell,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The latency table to write.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The latency table to write.")
+    ] = None,
     size: Annotated[str | None, typer.Option("--size", metavar="HxW", help="Input height x width in pixels.")] = None,
     classes: ClassesOption = DEFAULT_CLASSES,
     space: SpaceOption = "realtime",
@@ -39,6 +42,8 @@ def command(
     from hwnas.cli import pipeline
     from hwnas.shapes import parse_size
 
+    if output is None:
+        raise HwnasError("the latency table needs a file", "give -o FILE, or a verb: hwnas profile --help lists them")
     if missing:
         return pipeline.profile_missing(shell, space=space, genotype=genotype, minutes=minutes, output=output)
     if size is None:
@@ -52,3 +57,15 @@ def command(
         minutes=minutes,
         output=output,
     )
+
+
+app = new_group_with_default(
+    profile_here,
+    help_text="Time every op that a search space can need, calibrate on whole nets, and write a latency table. The "
+    "verbs below do it in parts, for other devices too, and look after tables.",
+)
+add_verb(app, "plan", planning.command)
+add_verb(app, "measure", measuring.command)
+add_verb(app, "check", checking.command)
+add_verb(app, "import", importing.command)
+add_verb(app, "list", listing.command)

@@ -93,6 +93,29 @@ def new_group(help_text: str, *, example: str) -> typer.Typer:
     return typer.Typer(help=help_text, epilog=f"Example:\n\n{example}", no_args_is_help=True)
 
 
+def new_group_with_default(command: Callable[..., int], *, help_text: str) -> typer.Typer:
+    """A group of verbs that is a verb itself, ``command``, where none of them is named (``hwnas profile --size …``)."""
+    example: str = command.example  # type: ignore[attr-defined]
+    app = typer.Typer(help=help_text, epilog=f"Example:\n\n{example}")
+
+    def alone(ctx: typer.Context, **options: Any) -> int | None:
+        if ctx.invoked_subcommand is None:
+            return command(**options)
+        for name in options:
+            source = ctx.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                ctx.fail(f"options belong behind {ctx.invoked_subcommand!r}, not before it")
+        return None
+
+    own = inspect.signature(command).parameters.values()
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    signature = inspect.Signature([context, *own])
+    alone.__signature__ = signature  # type: ignore[attr-defined]
+    alone.__annotations__ = {name: item.annotation for name, item in signature.parameters.items()}
+    app.callback(invoke_without_command=True)(alone)
+    return app
+
+
 def run_verb(work: Callable[..., Answer], options: dict[str, Any], flags: Flags, *, resumable: bool) -> int:
     """Run the work, print its answer or its error, and return the exit code."""
     try:

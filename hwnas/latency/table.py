@@ -13,6 +13,7 @@ from hwnas.errors import HwnasError, TableError
 from hwnas.files import write_json
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.keys import parse_key
+from hwnas.latency.shipped import table_path
 
 FORMAT = "hwnas-latency-table"
 SCHEMA_VERSION = 1
@@ -90,8 +91,12 @@ def save_table(table: LatencyTable, path: Path) -> None:
     write_json(path, table_to_dict(table))
 
 
-def load_table(path: Path) -> LatencyTable:
-    """Read a table; one that is damaged, of a newer schema, or has a time that is none is a TableError."""
+def load_table(path_or_name: Path | str) -> LatencyTable:
+    """Read a table, from a file or by the name of one that comes with hwnas.
+
+    One that is damaged, of a newer schema, or has a time that is none is a TableError.
+    """
+    path = table_path(path_or_name)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -168,6 +173,16 @@ def check_setting(table: LatencyTable, contract: TimingContract, *, force: bool 
             f"the latency table is of another setting ({described})",
             "make a table in this setting with `hwnas profile`",
         )
+
+
+def classes_of(table: LatencyTable) -> int | None:
+    """The number of classes that a table is for: what it says, else that of its heads if they agree, else None."""
+    said = table.provenance.get("classes")
+    if isinstance(said, int):
+        return said
+    counts = {parse_key(text).params.get("classes") for text in table.entries if "classes=" in text}
+    (count,) = counts if len(counts) == 1 else (None,)
+    return count if isinstance(count, int) else None
 
 
 def accuracy_of(predicted_ms: Sequence[float], measured_ms: Sequence[float]) -> Accuracy:

@@ -1,0 +1,65 @@
+"""One plan for several spaces together, so that one table serves them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hwnas.errors import TableError
+from hwnas.ir.genotype import Genotype
+from hwnas.latency.keys import LatencyKey
+from hwnas.latency.plan import Plan, by_value, plan
+from hwnas.spaces.base import SearchSpace
+
+ALL = "all"
+"""What the plan of all spaces is called, as if it were a space."""
+
+
+def plan_union(
+    spaces: Sequence[SearchSpace],
+    size_hw: tuple[int, int],
+    classes: int,
+    rng: np.random.Generator,
+    *,
+    calibration_nets: int = 64,
+    holdout_nets: int = 32,
+) -> Plan:
+    """Every key that any of the spaces can need, each once; the nets are drawn from all spaces alike."""
+    if not spaces:
+        raise TableError("there is no search space to plan for")
+    plans = [
+        plan(
+            space,
+            size_hw,
+            classes,
+            rng,
+            calibration_nets=_part(calibration_nets, index, len(spaces)),
+            holdout_nets=_part(holdout_nets, index, len(spaces)),
+        )
+        for index, space in enumerate(spaces)
+    ]
+    counts: dict[LatencyKey, float] = {}
+    for each in plans:
+        for key in each.keys:
+            counts[key] = counts.get(key, 0.0) + each.occurrences[key.text] / len(plans)
+    return Plan(
+        space=ALL,
+        size_hw=size_hw,
+        classes=classes,
+        keys=tuple(by_value(counts)),
+        occurrences={key.text: count for key, count in counts.items()},
+        calibration=_in_turn([each.calibration for each in plans]),
+        holdout=_in_turn([each.holdout for each in plans]),
+    )
+
+
+def _part(count: int, index: int, parts: int) -> int:
+    """The size of one part of ``count`` that is cut into equal ones; the first are larger by one."""
+    return count // parts + (index < count % parts)
+
+
+def _in_turn(groups: Sequence[Sequence[Genotype]]) -> tuple[Genotype, ...]:
+    """The first of each group, the second of each, …, so that a time limit cuts all alike."""
+    longest = max(map(len, groups))
+    return tuple(group[i] for i in range(longest) for group in groups if i < len(group))
