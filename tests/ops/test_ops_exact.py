@@ -37,6 +37,8 @@ OPTIONS: dict[str, tuple[object, ...]] = {
     "kernel": (2, 3, 5, 7),
     "row_stride": (1, 3),
     "column_stride": (2, 5),
+    "rates": ((1, 2), (3, 1)),
+    "grid": ((1, 2), (4, 1), (2, 2)),
     "inverse": (False, True),
     "asymmetric": (False, True),
     "parts": (1, 2),
