@@ -18,20 +18,22 @@ KINDS = {"separable": "ds_conv_3x3", "full": "conv_3x3"}
 def aspp(builder: GraphBuilder, features: Features, classes: int, argument: str = "") -> str:
     """Atrous spatial pyramid pooling and the decoder.
 
-    Options: ``rates`` of the 3x3 convolutions (``6-12-18``, those of output stride 16; ``none``), their ``kind``
-    (``separable`` or ``full``), ``width`` of all branches (256), and the ``decoder``: the stride of the low-level
-    features, or ``none``; where the backbone has no features of that stride there is none.
+    Options: ``rates`` of the 3x3 convolutions (``12-24-36``, ``none``; ``auto`` is 96/s, 192/s and 288/s on features of
+    stride s), their ``kind`` (``separable`` or ``full``), ``width`` of all branches (256), and the ``decoder``: the
+    stride of the low-level features, or ``none``; where the backbone has no features of that stride there is none.
     """
-    defaults = {"rates": "6-12-18", "kind": "separable", "width": "256", "decoder": "4"}
+    defaults = {"rates": "auto", "kind": "separable", "width": "256", "decoder": "4"}
     options = head_options("aspp", argument, defaults)
-    width, source = whole_option("aspp", options, "width"), features[max(features)]
+    stride = max(features)
+    width, source = whole_option("aspp", options, "width"), features[stride]
     pooled = builder.add("head/pool", "global_avg_pool", [source])
     pooled = builder.add("head/pool/conv", "conv_1x1", [pooled], {"channels": width})
     branches = [
         resized(builder, "head/pool/resize", pooled, builder.shape(source)[1:]),
         builder.add("head/aspp0", "conv_1x1", [source], {"channels": width}),
     ]
-    for index, rate in enumerate(_rates(options["rates"]), start=1):
+    for index, rate in enumerate(_rates(options["rates"], stride), start=1):
+        check_rate(builder, source, rate)
         params = {"channels": width, "dilation": rate}
         branches.append(builder.add(f"head/aspp{index}", conv_of_kind("aspp", options["kind"]), [source], params))
     context = builder.add("head/concat", "concat", branches)
@@ -49,10 +51,11 @@ def decoded(
     stride = whole_option(head, {"decoder": decoder}, "decoder") if decoder != "none" else 0
     if stride not in features or stride == max(features):
         return full_size_logits(builder, context, classes)
-    channels = builder.shape(context)[0]
+    channels, (_, height, width) = builder.shape(context)[0], builder.shape(builder.input)
+    size = (-(-height // stride), -(-width // stride))
     low = builder.add("head/low", "conv_1x1", [features[stride]], {"channels": LOW_LEVEL_WIDTH})
-    context = resized(builder, "head/resize", context, builder.shape(low)[1:])
-    joined = builder.add("head/join", "concat", [context, low])
+    low = resized(builder, "head/low/resize", low, size)
+    joined = builder.add("head/join", "concat", [resized(builder, "head/resize", context, size), low])
     for index in range(2):
         joined = builder.add(f"head/refine{index}", conv_of_kind(head, kind), [joined], {"channels": channels})
     return full_size_logits(builder, joined, classes)
@@ -65,9 +68,21 @@ def conv_of_kind(head: str, kind: str) -> str:
     return KINDS[kind]
 
 
-def _rates(text: str) -> tuple[int, ...]:
+def check_rate(builder: GraphBuilder, source: str, rate: int) -> None:
+    """GenotypeError where a 3x3 convolution of that dilation on ``source`` would see but its middle and padding."""
+    _, height, width = builder.shape(source)
+    if rate > 1 and rate >= min(height, width):
+        raise GenotypeError(
+            f"head aspp: features of {height}x{width} pixels are too small for a dilation of {rate}",
+            "use larger images, or give the head smaller rates, as in aspp:rates=2-4-6",
+        )
+
+
+def _rates(text: str, stride: int) -> tuple[int, ...]:
     if text == "none":
         return ()
+    if text == "auto":
+        return tuple(max(1, scale // stride) for scale in (96, 192, 288))
     return tuple(whole_option("aspp", {"rates": rate}, "rates") for rate in text.split("-"))
 
 

@@ -1,8 +1,8 @@
 """Heads: what turns the features of any backbone into full-size logits. Here are the registry and the simple ones.
 
-A head is called by its text: a name (``lraspp``) and perhaps, behind a colon, what it is to be like (``lraspp:width=64``,
-``aspp:kind=full,rates=12-24-36``). It is given the backbone's features by stride and takes what it needs of them. Its
-nodes are called ``head/…``; the last two are ``classifier`` and ``upsample``, as everywhere.
+A head is called by its text: a name (``lraspp``) and perhaps, behind a colon, what it is to be like
+(``lraspp:width=64``, ``aspp:kind=full,rates=12-24-36``). It is given the backbone's features by stride and takes what
+it needs of them. Its nodes are called ``head/…``; the last two are ``classifier`` and ``upsample``, as everywhere.
 """
 
 from __future__ import annotations
