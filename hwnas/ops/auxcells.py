@@ -3,7 +3,6 @@
 ``dwpw_conv_3x3`` and ``_5x5`` are their ``sep_conv``: depthwise and 1x1 convolution, then one BatchNorm and ReLU, the
 whole ``repeats`` times (DARTS's of that name has the ReLU in front and always two of them). Every repeat strides.
 ``channel_scale`` multiplies each channel by a learned number: the summands of their parametrised sum.
-``preact_conv_1x1`` reduces their concatenation: BatchNorm, ReLU, 1x1 convolution, in that order.
 """
 
 from __future__ import annotations
@@ -64,19 +63,5 @@ OPS.register(
         module=lambda shapes, params: ModuleCall("ChannelScale", {"channels": shapes[0][0]}, SOURCE),
         weights=lambda shapes, params: shapes[0][0],
         per_channel=True,
-    ),
-)
-OPS.register(
-    "preact_conv_1x1",
-    OpSpec(
-        name="preact_conv_1x1",
-        family="pointwise",
-        arity=1,
-        defaults={"channels": None},
-        rules={"channels": CHANNELS},
-        infer_shape=lambda shapes, params: (integer(params, "channels"), *shapes[0][1:]),
-        module=lambda shapes, params: ModuleCall("PreActConv", {"in_channels": shapes[0][0], **params}, SOURCE),
-        macs=lambda shapes, params: conv_macs((integer(params, "channels"), *shapes[0][1:]), shapes[0][0]),
-        weights=lambda shapes, params: shapes[0][0] * (integer(params, "channels") + 2),
     ),
 )

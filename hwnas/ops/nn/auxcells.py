@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -40,15 +39,3 @@ class ChannelScale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.scale
-
-
-class PreActConv(nn.Module):
-    """BatchNorm, ReLU, 1x1 convolution without bias."""
-
-    def __init__(self, in_channels: int, channels: int) -> None:
-        super().__init__()
-        self.bn = nn.BatchNorm2d(in_channels)
-        self.conv = nn.Conv2d(in_channels, channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.relu(self.bn(x)))

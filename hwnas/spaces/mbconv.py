@@ -1,0 +1,77 @@
+"""``mbconv``: kernel and expansion of every block of a MobileNetV2, as ProxylessNAS searches them (arXiv 1812.00332).
+
+Size: 6^6 * 7^15 = 2.2e17 genotypes. Macro parameters (the authors' supernet at width 1): a 3x3 convolution with 32
+channels at stride 2; a block with expansion 1 and 16 channels; stages of 4, 4, 4, 4, 4 and 1 blocks with 24, 40, 80,
+96, 192 and 320 channels, which begin with strides of 2, 2, 2, 1, 2 and 1. Choice ``stageN.blockI``: kernel 3, 5 or 7
+and expansion 3 or 6; blocks that keep the shape may also be left out (``skip``).
+
+``mbconv`` segments: the last stage that strides dilates instead (output stride 16) and an LR-ASPP head follows.
+``mbconv-imagenet`` is the classifier: a 1x1 convolution with 1280 channels, the mean, a linear layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hwnas.ir.cell import Cell
+from hwnas.ir.genotype import Genotype
+from hwnas.ir.node import Node
+from hwnas.shapes import Value
+from hwnas.spaces.base import SPACES, Candidate, Choice, Decisions
+from hwnas.spaces.decisions import uniform_decisions
+
+STEM = 32
+WIDTHS = (16, 24, 40, 80, 96, 192, 320)
+REPEATS = (1, 4, 4, 4, 4, 4, 1)
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
+BLOCKS = {f"k{kernel}_e{expansion}": (kernel, expansion) for kernel in (3, 5, 7) for expansion in (3, 6)}
+
+
+class MBConvSpace:
+    """The space; see the module's docstring. ``tail``: channels of a 1x1 convolution before the head, 0 for none."""
+
+    def __init__(self, name: str, params: dict[str, Value], tail: int = 0) -> None:
+        self.name = name
+        self._params, self._tail = params, tail
+        choices = []
+        for stage, repeats in enumerate(REPEATS[1:], start=2):
+            for block in range(1, repeats + 1):
+                options = (*BLOCKS, "skip") if block > 1 else tuple(BLOCKS)
+                choices.append(Choice(f"stage{stage}.block{block}", options))
+        self.choices: Sequence[Choice] = tuple(choices)
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
+        """Uniform over genotypes."""
+        return uniform_decisions(self, rng)
+
+    def decode(self, decisions: Decisions) -> Candidate:
+        stem: dict[str, Value] = {"channels": STEM, "stride": 2, "activation": "relu6"}
+        cells = {
+            "stem": Cell.of(["x"], [Node("conv", "conv_3x3", ("x",), stem)], "conv"),
+            "stage1": Cell.of(["x"], [_block("block1", "x", 3, 1)], "block1"),
+        }
+        for stage, repeats in enumerate(REPEATS[1:], start=2):
+            nodes, source = [], "x"
+            for block in range(1, repeats + 1):
+                option, name = decisions[f"stage{stage}.block{block}"], f"block{block}"
+                skips = option == "skip"
+                nodes.append(
+                    Node(name, "skip_connect", (source,)) if skips else _block(name, source, *BLOCKS[str(option)])
+                )
+                source = name
+            cells[f"stage{stage}"] = Cell.of(["x"], nodes, source, where=f"stage{stage}")
+        if self._tail:
+            tail: dict[str, Value] = {"channels": self._tail, "activation": "relu6"}
+            cells["tail"] = Cell.of(["x"], [Node("conv", "conv_1x1", ("x",), tail)], "conv")
+        stages: dict[str, Value] = {"strides": STRIDES, "widths": WIDTHS}
+        return Candidate(Genotype(self.name, "backbone", cells, {**stages, **self._params}))
+
+
+def _block(name: str, source: str, kernel: int, expansion: int) -> Node:
+    return Node(name, f"inverted_residual_{kernel}x{kernel}", (source,), {"expansion": expansion})
+
+
+SPACES.register("mbconv", MBConvSpace("mbconv", {"head": "lraspp", "dilated_stages": 1}))
+SPACES.register("mbconv-imagenet", MBConvSpace("mbconv-imagenet", {"head": "classify"}, tail=1280))
