@@ -25,10 +25,11 @@ def fold_network(network: Network) -> Network:
 
 
 def fold_batchnorm(module: nn.Module) -> nn.Module:
-    """``module`` in evaluation mode with BatchNorm folded into convolutions, in place where it can be traced.
+    """``module`` in evaluation mode with BatchNorm folded into convolutions, in place.
 
     The result's output is the same up to rounding. Of a module that torch.fx cannot trace, the parts are folded; what
-    stays unfolded is only slower to export.
+    stays unfolded is only slower to export. Every module stays of its class: the exporter notes from which module an
+    ONNX node comes, but not for a GraphModule's own operations.
     """
     from torch import fx, nn
 
@@ -41,16 +42,13 @@ def fold_batchnorm(module: nn.Module) -> nn.Module:
         for name, child in list(module.named_children()):
             module.add_module(name, fold_batchnorm(child))
         return module
-    pairs = [pair for node in graph.nodes if (pair := _convolution_before(module, graph, node))]
-    if not pairs:
-        return module
-    for convolution, norm in pairs:
-        _fold_pair(module, graph, convolution, norm)
-    return fx.GraphModule(module, graph, class_name=type(module).__name__)
+    for convolution, norm in [pair for node in graph.nodes if (pair := _convolution_before(module, graph, node))]:
+        _fold_pair(module, convolution, norm)
+    return module
 
 
-def _convolution_before(module: nn.Module, graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node] | None:
-    """(convolution, BatchNorm) if ``node`` is a BatchNorm that can be folded; both must run once only."""
+def _convolution_before(module: nn.Module, graph: fx.Graph, node: fx.Node) -> tuple[str, str] | None:
+    """Paths of (convolution, BatchNorm) if ``node`` is a BatchNorm that can be folded; both must run once only."""
     from torch import fx, nn
 
     if node.op != "call_module" or type(module.get_submodule(str(node.target))) is not nn.BatchNorm2d:
@@ -63,18 +61,15 @@ def _convolution_before(module: nn.Module, graph: fx.Graph, node: fx.Node) -> tu
     calls = [str(other.target) for other in graph.nodes if other.op == "call_module"]
     if calls.count(str(before.target)) != 1 or calls.count(str(node.target)) != 1:
         return None
-    return before, node
+    return str(before.target), str(node.target)
 
 
-def _fold_pair(module: nn.Module, graph: fx.Graph, convolution: fx.Node, norm: fx.Node) -> None:
+def _fold_pair(module: nn.Module, convolution: str, norm: str) -> None:
+    """Put the BatchNorm ``norm`` into ``convolution`` (paths below ``module``) and an identity in its place."""
     from torch import nn
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    name = str(convolution.target)
-    before, after = module.get_submodule(name), module.get_submodule(str(norm.target))
+    before, after = module.get_submodule(convolution), module.get_submodule(norm)
     assert isinstance(before, nn.Conv2d) and isinstance(after, nn.BatchNorm2d)
-    fused = fuse_conv_bn_eval(before, after)
-    parent, _, leaf = name.rpartition(".")
-    setattr(module.get_submodule(parent), leaf, fused)
-    norm.replace_all_uses_with(convolution)
-    graph.erase_node(norm)
+    module.set_submodule(convolution, fuse_conv_bn_eval(before, after))
+    module.set_submodule(norm, nn.Identity())

@@ -30,6 +30,9 @@ OPSET = 18
 NODE_KEY = "hwnas.node"
 """Key of an ONNX node's metadata under which the op graph's node is named that it comes from."""
 
+ARGMAX_NODE = "argmax"
+"""What goes there for the argmax that a variant with labels ends in; no op graph has it."""
+
 
 def export_network(
     network: Network,
@@ -56,7 +59,7 @@ def export_network(
         model = _export(module, (example,), [input_name], ["labels" if argmax else "logits"])
     except _ExportFailure as error:
         raise _blamed(network, error) from error
-    _name_after(model, [node.name for node in graph.nodes])
+    _name_after(model, [*graph.order, ARGMAX_NODE])
     model.producer_name = "hwnas"
     for key, value in sorted((metadata or {}).items()):
         model.metadata_props.add(key=key, value=str(value))
@@ -179,15 +182,18 @@ def _strip_notes(model: ModelProto) -> None:
 
 
 def _name_after(model: ModelProto, names: Sequence[str]) -> None:
-    """Rename ONNX nodes after the op graph's node that they come from; a node of no module goes with what it reads."""
-    known = set(names)
+    """Rename ONNX nodes after the op graph's node that they come from.
+
+    ``names`` are in execution order; a node of no module goes with the last of those whose values it reads.
+    """
+    place = {name: index for index, name in enumerate(names)}
     made_by: dict[str, str] = {}
     counts: dict[str, int] = {}
     for node in model.graph.node:
         scopes = _scopes(node.metadata_props[0].value)
-        origins = [scope for path in scopes for scope in _prefixes(path) if scope in known]
+        origins = [scope for path in scopes for scope in _prefixes(path) if scope in place]
         read = [made_by[name] for name in node.input if name in made_by]
-        origin = origins[0] if origins else read[-1] if read else "output"
+        origin = origins[0] if origins else max(read, key=lambda name: place.get(name, -1), default="output")
         made_by.update(dict.fromkeys(node.output, origin))
         stem = f"{origin}/{node.op_type}"
         counts[stem] = counts.get(stem, 0) + 1
@@ -221,13 +227,18 @@ def _labelled(network: nn.Module, argmax: bool) -> nn.Module:
     if not argmax:
         return network
 
+    class Argmax(nn.Module):
+        def forward(self, logits: Tensor) -> Tensor:
+            return logits.argmax(dim=1).to(torch.uint8)
+
     class Labels(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.network = network
+            self.add_module(ARGMAX_NODE, Argmax())
 
         def forward(self, images: Tensor) -> Tensor:
-            labels: Tensor = self.network(images).argmax(dim=1).to(torch.uint8)
+            labels: Tensor = self.get_submodule(ARGMAX_NODE)(self.network(images))
             return labels
 
     return Labels()

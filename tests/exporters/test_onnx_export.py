@@ -53,6 +53,18 @@ def test_every_onnx_node_names_its_op_graph_node(model, network) -> None:
     assert len({node.name for node in model.graph.node}) == len(model.graph.node)
 
 
+def test_sums_inside_an_op_are_named_after_it(tmp_path) -> None:
+    """Both read a node before theirs, too: the block's own input."""
+    builder = GraphBuilder((8, 32, 32))
+    first = builder.add("first", "basic_block", ["image"], {"channels": 8})
+    second = builder.add("second", "mbconv_e2_k3", [first], {"channels": 8})
+    graph = builder.finish(builder.add("classifier", "seg_head", [second], {"classes": 3}))
+    export_network(compile_graph(graph, seed=0), tmp_path / "model.onnx", argmax=True)
+    nodes = onnx.load(tmp_path / "model.onnx").graph.node
+    assert [node.name for node in nodes if node.op_type == "Add"] == ["first/Add_1", "second/Add_1"]
+    assert {node.op_type for node in nodes if node.metadata_props[0].value == "argmax"} == {"ArgMax", "Cast"}
+
+
 def test_nothing_of_the_exporting_machine_is_in_the_file(exported) -> None:
     raw = exported["logits"].path.read_bytes()
     assert b"/torch/" not in raw and b"site-packages" not in raw and b".py" not in raw
