@@ -1,8 +1,12 @@
-"""``hwnas cost``: parameters, multiply-accumulates and peak memory of a network."""
+"""``hwnas cost``: parameters, multiply-accumulates and peak memory of a network, and with a table its latency."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from hwnas.cli.options import DEFAULT_CLASSES, DEFAULT_SIZE, ClassesOption, GenotypeArgument, SizeOption, graph_of
 from hwnas.cli.output import Answer
@@ -11,6 +15,9 @@ from hwnas.cli.verb import Shell, verb
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hwnas.ir.opgraph import OpGraph
+    from hwnas.latency.costs.base import CostSetting
+
 
 @verb(example="hwnas cost fast-scnn --size 360x480 --classes 11")
 def command(
@@ -18,27 +25,49 @@ def command(
     genotype: GenotypeArgument,
     size: SizeOption = DEFAULT_SIZE,
     classes: ClassesOption = DEFAULT_CLASSES,
+    table: Annotated[
+        Path | None, typer.Option("--table", metavar="TABLE", help="A latency table: latency is a cost, too.")
+    ] = None,
 ) -> Answer:
     """Count a network's parameters, multiply-accumulates and peak activation memory."""
-    from hwnas.compiler.cost import cost_of
+    from hwnas.latency.costs.base import CostSetting
+    from hwnas.latency.table import check_setting, load_table
 
     found, graph = graph_of(genotype, size, classes)
-    cost = cost_of(graph)
-    document = {
-        "genotype": found.name,
-        "size": size,
-        "classes": classes,
-        "params": cost.params,
-        "macs": cost.macs,
-        "peak_activation_bytes": cost.peak_activation_bytes,
-        "weight_bytes": cost.weight_bytes,
-    }
+    setting = CostSetting()
+    if table is not None:
+        measured = load_table(table)
+        _, height, width = graph.shape(graph.input)
+        check_setting(measured, replace(measured.contract, size_hw=(height, width)))
+        setting = CostSetting(measured, measured.contract.precision)
+    costs = costs_of(graph, setting)
+    document = {"genotype": found.name, "size": size, "classes": classes, "precision": setting.precision, **costs}
 
     def text(console: Console) -> None:
         console.print(f"{found.name} at {size}, {classes} classes", markup=False)
-        console.print(f"  parameters              {cost.params:>16,}")
-        console.print(f"  multiply-accumulates    {cost.macs:>16,}   ({cost.macs / 1e9:.3f} G)")
-        console.print(f"  weights (fp32)          {cost.weight_bytes / 2**20:>12.2f} MiB")
-        console.print(f"  peak activations (fp32) {cost.peak_activation_bytes / 2**20:>12.2f} MiB")
+        print_costs(console, costs, setting.precision)
 
     return Answer(document, text)
+
+
+def costs_of(graph: OpGraph, setting: CostSetting) -> dict[str, float]:
+    """Every cost that can be told of a network, by name."""
+    from hwnas.latency.costs.base import cost_kinds
+
+    return {kind.name: kind.make(setting).of(graph) for kind in cost_kinds(setting)}
+
+
+def print_costs(console: Console, costs: dict[str, float], precision: str) -> None:
+    """A line for each cost."""
+    from hwnas.latency.costs.base import COSTS
+
+    for name, value in costs.items():
+        kind = COSTS.get(name)
+        if kind.unit == "bytes":
+            label, amount = f"{kind.label} ({precision})", f"{value / 2**20:>12.2f} MiB"
+        elif kind.unit:
+            label, amount = kind.label, f"{value:>12.2f} {kind.unit}"
+        else:
+            large = f"   ({value / 1e9:.3f} G)" if value >= 1e8 else ""
+            label, amount = kind.label, f"{value:>16,}{large}"
+        console.print(f"  {label:<24}{amount}", markup=False)

@@ -7,6 +7,7 @@ latency of genotypes whose choices are drawn independently, differentiable in th
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -83,11 +84,20 @@ class PopulationModel:
         self._columns = [
             (choice.name, {option: i for i, option in enumerate(choice.options)}) for choice in space.choices
         ]
-        self._overhead_ms = model.overhead_ms
         self._factors = factorise(counts, describe, rng)
+        self._price(model)
+
+    def _price(self, model: Pricing) -> None:
+        self._overhead_ms = model.overhead_ms
         prices, self._unpriced = _prices(model, self._factors)
         self._parts = _merged([_part(node, prices, self._factors.option_counts) for node in self._factors.nodes])
         self._tensors: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+
+    def repriced(self, model: Pricing) -> PopulationModel:
+        """The same space at the same size by another pricing, in whatever unit; what was learned of it is shared."""
+        twin = copy.copy(self)
+        twin._price(model)
+        return twin
 
     def predict_many(self, decisions: Sequence[Mapping[str, Value]]) -> Floats:
         """Predicted p50 in milliseconds of each, shape (N,). Choices that are not active may be absent.
