@@ -1,4 +1,4 @@
-"""3x3 maximum and average pooling, padded like a convolution, and the mean of the whole map."""
+"""Maximum (3x3, 5x5, 7x7) and average (3x3) pooling, padded like a convolution, and the mean of the whole map."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hwnas.ops.spec import OPS, ModuleCall, OpSpec
 from hwnas.shapes import Params, Shape
 
 
-def _pool(name: str, class_name: str) -> OpSpec:
+def _pool(name: str, class_name: str, kernel: int) -> OpSpec:
     def infer_shape(shapes: Sequence[Shape], params: Params) -> Shape:
-        return convolved(shapes[0], shapes[0][0], 3, integer(params, "stride"))
+        return convolved(shapes[0], shapes[0][0], kernel, integer(params, "stride"))
 
     def module(shapes: Sequence[Shape], params: Params) -> ModuleCall:
-        return ModuleCall(class_name, {"kernel": 3, **params})
+        return ModuleCall(class_name, {"kernel": kernel, **params})
 
     return OpSpec(
         name=name,
@@ -28,8 +28,9 @@ def _pool(name: str, class_name: str) -> OpSpec:
     )
 
 
-OPS.register("max_pool_3x3", _pool("max_pool_3x3", "MaxPool"))
-OPS.register("avg_pool_3x3", _pool("avg_pool_3x3", "AvgPool"))
+for _kernel in (3, 5, 7):
+    OPS.register(f"max_pool_{_kernel}x{_kernel}", _pool(f"max_pool_{_kernel}x{_kernel}", "MaxPool", _kernel))
+OPS.register("avg_pool_3x3", _pool("avg_pool_3x3", "AvgPool", 3))
 OPS.register(
     "global_avg_pool",
     OpSpec(

@@ -40,6 +40,11 @@ def _ds_conv(kernel: int) -> OpSpec:
     )
 
 
+def _hidden(shapes: Sequence[Shape], params: Params) -> int:
+    """Channels between the two halves of a ``sep_conv``."""
+    return integer(params, "channels") if params["widen_first"] else shapes[0][0]
+
+
 def _sep_conv(kernel: int) -> OpSpec:
     def infer_shape(shapes: Sequence[Shape], params: Params) -> Shape:
         return convolved(shapes[0], integer(params, "channels"), kernel, integer(params, "stride"))
@@ -49,21 +54,20 @@ def _sep_conv(kernel: int) -> OpSpec:
 
     def macs(shapes: Sequence[Shape], params: Params) -> int:
         channels, height, width = infer_shape(shapes, params)
-        inputs = shapes[0][0]
-        inner = (inputs, height, width)
-        depthwise, first = conv_macs(inner, 1, kernel), conv_macs(inner, inputs)
-        return 2 * depthwise + first + conv_macs((channels, height, width), inputs)
+        inputs, hidden = shapes[0][0], _hidden(shapes, params)
+        depthwise = conv_macs((inputs + hidden, height, width), 1, kernel)
+        return depthwise + conv_macs((hidden, height, width), inputs) + conv_macs((channels, height, width), hidden)
 
     def weights(shapes: Sequence[Shape], params: Params) -> int:
-        inputs = shapes[0][0]
-        depthwise = inputs * kernel * kernel
-        return 2 * depthwise + conv_weights(inputs, inputs) + conv_weights(inputs, integer(params, "channels"))
+        inputs, hidden = shapes[0][0], _hidden(shapes, params)
+        depthwise = (inputs + hidden) * kernel * kernel
+        return depthwise + conv_weights(inputs, hidden) + conv_weights(hidden, integer(params, "channels"))
 
     return OpSpec(
         name=f"sep_conv_{kernel}x{kernel}",
         family="separable",
         arity=1,
-        defaults={"channels": None, "stride": 1},
+        defaults={"channels": None, "stride": 1, "widen_first": False},
         rules={"channels": CHANNELS, "stride": STRIDE},
         infer_shape=infer_shape,
         module=module,

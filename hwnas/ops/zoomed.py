@@ -96,8 +96,8 @@ OPS.register(
         name="factorized_reduce",
         family="pointwise",
         arity=1,
-        defaults={"channels": None},
-        rules={"channels": CHANNELS},
+        defaults={"channels": None, "relu": "last"},
+        rules={"channels": CHANNELS, "relu": one_of("first", "last", "none")},
         infer_shape=_reduced,
         module=_module("FactorizedReduce"),
         macs=lambda shapes, params: conv_macs(_reduced(shapes, params), shapes[0][0]),
@@ -105,4 +105,9 @@ OPS.register(
         fan_in=("even.weight", "odd.weight"),
     ),
 )
-"""FasterSeg's skip where the resolution halves; elsewhere it is a wire (``skip_connect``)."""
+"""A skip where the resolution halves; elsewhere it is a wire (``skip_connect``).
+
+``relu``: FasterSeg's comes last, DARTS's and NASNet's first, and within its cells ENAS has none. Maps of odd size are
+padded at the right and at the bottom, then shifted by a pixel: NASNet's way. DARTS's code only shifts, and then fails
+on odd sizes; on even ones both see the same pixels.
+"""

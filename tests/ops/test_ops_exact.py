@@ -43,6 +43,10 @@ OPTIONS: dict[str, tuple[object, ...]] = {
     "asymmetric": (False, True),
     "parts": (1, 2),
     "index": (0, 1),
+    "relu": ("last", "first", "none"),
+    "widen_first": (False, True),
+    "norm": (True, False),
+    "padded": (False, True),
 }
 """Values of parameters by their names; an op takes those that its rules allow."""
 SECOND: dict[str, Callable[[Shape], list[Shape]]] = {

@@ -132,12 +132,18 @@ class DilConv(nn.Module):
 
 
 class SepConv(nn.Module):
-    """Two times ReLU, depthwise, pointwise, BatchNorm: DARTS's ``sep_conv``. The first half strides."""
+    """Two times ReLU, depthwise, pointwise, BatchNorm: DARTS's ``sep_conv``. The first half strides.
 
-    def __init__(self, in_channels: int, channels: int, kernel: int, stride: int = 1) -> None:
+    The second half changes the width, or with ``widen_first`` the first, as in NASNet.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, kernel: int, stride: int = 1, widen_first: bool = False
+    ) -> None:
         super().__init__()
-        self.first = DilConv(in_channels, in_channels, kernel, stride, dilation=1)
-        self.second = DilConv(in_channels, channels, kernel, dilation=1)
+        hidden = channels if widen_first else in_channels
+        self.first = DilConv(in_channels, hidden, kernel, stride, dilation=1)
+        self.second = DilConv(hidden, channels, kernel, dilation=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.second(self.first(x))
@@ -260,18 +266,24 @@ class ZoomedDoubleConv(nn.Module):
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the resolution: half of the channels from every other pixel, half from those between; BatchNorm, ReLU."""
+    """Halves the resolution: half of the channels from every other pixel, half from those between; BatchNorm.
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    ``relu`` says where a ReLU stands: ``"first"``, ``"last"`` or ``"none"``.
+    """
+
+    def __init__(self, in_channels: int, channels: int, relu: str = "last") -> None:
         super().__init__()
+        self.relu = relu
         self.even = nn.Conv2d(in_channels, channels - channels // 2, 1, 2, bias=False)
         self.odd = nn.Conv2d(in_channels, channels // 2, 1, 2, bias=False)
         self.bn = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2], x.shape[3]
+        x = F.relu(x) if self.relu == "first" else x
         between = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        return F.relu(self.bn(torch.cat([self.even(x), self.odd(between)], dim=1)))
+        out = self.bn(torch.cat([self.even(x), self.odd(between)], dim=1))
+        return F.relu(out) if self.relu == "last" else out
 
 
 class MaxPool(nn.Module):
