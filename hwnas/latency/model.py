@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hwnas.errors import TableError
 from hwnas.ir.opgraph import OpGraph
+from hwnas.latency.calibrate import Example
 from hwnas.latency.context import Edge, edge_terms, edges_of, own_ms, weighted
 from hwnas.latency.features import key_size
 from hwnas.latency.interpolate import Interpolator
@@ -112,6 +113,13 @@ class TableModel:
         if percentile not in ratios:
             raise TableError(f"the latency table does not say {percentile}", "profile again with calibration nets")
         return latency_ms * ratios[percentile]
+
+
+def example_of(model: TableModel, graph: OpGraph, measured_ms: float) -> Example:
+    """A measured net as calibration takes it; a TableError where a node is neither measured nor near what is."""
+    alone = [(key, *model.alone(key)) for key in keys_of(graph).values()]
+    nodes = tuple((key, alone_ms) for key, alone_ms, source in alone if source != "free")
+    return Example(measured_ms, nodes, tuple(edges_of(graph).values()))
 
 
 def residual_bounds(residuals: tuple[float, ...], confidence: float) -> tuple[float, float]:

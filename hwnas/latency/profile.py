@@ -23,10 +23,8 @@ from hwnas.errors import TableError
 from hwnas.latency import measure
 from hwnas.latency.bundle import Assemble, Bundle, ExportOps, Net, read_bundle, write_bundle
 from hwnas.latency.calibrate import Example, fit
-from hwnas.latency.context import edge_terms, edges_of, own_terms
 from hwnas.latency.contract import TimingContract
-from hwnas.latency.keys import keys_of
-from hwnas.latency.model import TableModel
+from hwnas.latency.model import TableModel, example_of
 from hwnas.latency.plan import plan
 from hwnas.latency.summary import Summary, summarise
 from hwnas.latency.table import Calibration, Entry, LatencyTable, accuracy_of, save_table
@@ -211,30 +209,15 @@ def _judged(table: LatencyTable, bundle: Bundle, summary: Summary, nets: list[Ne
 
 
 def _examples(naive: LatencyTable, bundle: Bundle, summary: Summary, nets: list[Net]) -> list[Example]:
-    """Nets as sums of terms; nets with a kernel that is neither measured nor near a measured one are left out."""
+    """Nets as sums of nodes and edges; nets with a kernel that is neither measured nor near a measured one are left out."""
     model = TableModel(naive)
     examples = []
     for net in nets:
         try:
-            examples.append(_example(model, bundle, net, summary.timings[net.name].ms))
+            examples.append(example_of(model, bundle.graph(net), summary.timings[net.name].ms))
         except TableError:
             continue
     return examples
-
-
-def _example(model: TableModel, bundle: Bundle, net: Net, measured_ms: float) -> Example:
-    graph = bundle.graph(net)
-    total, parts = 0.0, [{"net:": 1.0}, *(edge_terms(edge) for edge in edges_of(graph).values())]
-    for key in keys_of(graph).values():
-        alone_ms, source = model.alone(key)
-        if source != "free":
-            total += alone_ms
-            parts.append(own_terms(key, alone_ms))
-    terms: dict[str, float] = {}
-    for part in parts:
-        for name, amount in part.items():
-            terms[name] = terms.get(name, 0.0) + amount
-    return Example(measured_ms, total, terms)
 
 
 def contract_of(bundle: Bundle, summary: Summary) -> TimingContract:
