@@ -55,8 +55,10 @@ def read_literals(text: str, *, calls: Collection[str] = ()) -> dict[str, Any]:
 def _parsed(text: str) -> ast.Module:
     if len(text) > MAX_CHARACTERS:
         raise GenotypeError(f"the notation is longer than {MAX_CHARACTERS} characters")
+    start = text.lstrip()
+    lines_before = text.count("\n") - start.count("\n")  # an indented first line is no fault; lines count as they stand
     try:
-        return ast.parse(text.strip())
+        return ast.parse("\n" * lines_before + start)
     except SyntaxError as error:
         line, column = error.lineno or 1, error.offset or 1
         shown = (error.text or "").rstrip("\n")
@@ -89,7 +91,7 @@ def _value(node: ast.expr, calls: Collection[str]) -> Any:
 
 
 def _key(key: ast.expr | None, where: ast.Dict) -> str | int:
-    if isinstance(key, ast.Constant) and type(key.value) in (str, int):
+    if isinstance(key, ast.Constant) and isinstance(key.value, str | int) and not isinstance(key.value, bool):
         return key.value
     raise _refused(key or where, "is not a key; keys are texts or whole numbers")
 
