@@ -1,4 +1,4 @@
-"""``hwnas benchmark``: how long an exported engine takes on this machine."""
+"""``hwnas benchmark``: how long exported engines take on this machine."""
 
 from __future__ import annotations
 
@@ -10,16 +10,49 @@ import typer
 from hwnas.cli.options import ThreadsOption
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
+from hwnas.errors import HwnasError
 
 
-@verb(example="hwnas benchmark engine --threads 1 --seconds 10")
+@verb(example="hwnas benchmark runs/camvid --scope end-to-end --seconds 10")
 def command(
     shell: Shell,
-    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="Folder of an exported engine, or its file.")],
+    artifacts: Annotated[
+        list[Path],
+        typer.Argument(metavar="ARTIFACT…", help="Folders of exported engines, their files, or run directories."),
+    ],
     threads: ThreadsOption = 1,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long to measure.")] = 5.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long to measure each.")] = 5.0,
+    scope: Annotated[
+        str, typer.Option("--scope", help="What is timed: engine, copies, end-to-end (decoded pixels to labels).")
+    ] = "engine",
+    streams: Annotated[
+        int, typer.Option("--streams", min=1, help="Also the throughput of so many sessions at once.")
+    ] = 1,
+    every: Annotated[
+        bool, typer.Option("--all", help="One table over every artifact in and below the folders given.")
+    ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare two by what was measured of them (artifacts or --json files).")
+    ] = False,
+    record: Annotated[bool, typer.Option("--record", help="Keep the latency in the artifact's manifest.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="With a table: mIoU against latency, SVG or PNG.")
+    ] = None,
 ) -> Answer:
-    """Measure an engine's latency: p50, p90, p99 and frames per second, with the timing contract."""
-    from hwnas.cli import pipeline
+    """Measure engines' latency: p50, p90, p99 and frames per second, with the timing contract.
 
-    return pipeline.time_one(shell, artifact=artifact, threads=threads, seconds=seconds)
+    Several artifacts, or --all, give one table, the fastest first.
+    """
+    from hwnas.cli import judging
+    from hwnas.exporters.scopes import check_scope
+
+    check_scope(scope)
+    if compare:
+        if len(artifacts) != 2:
+            raise HwnasError(f"--compare takes two artifacts, not {len(artifacts)}", "give two")
+        return judging.compare_two(*artifacts)
+    if every or len(artifacts) > 1 or plot is not None:
+        return judging.time_many(shell, artifacts, scope=scope, threads=threads, seconds=seconds, plot=plot)
+    return judging.time_one(
+        shell, artifacts[0], scope=scope, streams=streams, threads=threads, seconds=seconds, record=record
+    )

@@ -24,6 +24,7 @@ from hwnas.compiler.cost import cost_of
 from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.errors import BudgetError
 from hwnas.exporters.artifact import open_artifact
+from hwnas.exporters.criteria import Criteria
 from hwnas.files import read_json, write_json
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.genotype import Genotype
@@ -82,9 +83,11 @@ class Deployment:
 
     @cached_property
     def budget(self) -> Budget:
-        """The budget, with the ratio of its percentile to p50 from the table."""
-        ms, at = self.settings.budget_ms, self.settings.budget_at
-        return Budget(ms, at, None if at == "p50" else TableModel(self.table).at_percentile(1.0, at))
+        """The budget, with the ratio of its percentile to p50, and how far predictions err, from the table."""
+        ms, at, confidence = self.settings.budget_ms, self.settings.budget_at, self.settings.confidence
+        model = TableModel(self.table)
+        ratio = None if at == "p50" else model.at_percentile(1.0, at)
+        return Budget(ms, at, ratio, confidence, None if confidence is None else model.upper_ratio(confidence))
 
     @cached_property
     def field(self) -> searching.Field:
@@ -110,14 +113,14 @@ class Deployment:
         def work() -> None:
             if s.table is not None:
                 given = load_table(Path(s.table))
-                profiling.check_table(given, s.size_hw, s.threads)
+                profiling.check_table(given, s.size_hw, s.engine_setting)
                 save_table(given, self.run / TABLE)
                 return
             profiling.profile_space(
                 s.space,
                 s.size_hw,
                 self.data.classes,
-                threads=s.threads,
+                setting=s.engine_setting,
                 seconds=profile_seconds(60 * s.minutes),
                 table=self.run / TABLE,
                 seed=s.seed,
@@ -194,6 +197,8 @@ class Deployment:
             "slice_miou": winner.slice_miou,
             "finals_steps": winner.steps,
             "evaluations": found.evaluations,
+            "confidence": self.budget.confidence,
+            "limit_ms": self.budget.p50_ms,
             "decisions": dict(winner.decisions),
         }
         write_json(self.run / CHOSEN, document)
@@ -286,7 +291,7 @@ class Deployment:
             artifact,
             self.data.dataset,
             s.size_hw,
-            budget=self.budget,
+            criteria=Criteria(budget_ms=self.budget.latency_ms, budget_at=self.budget.at),
             network=network,
             predicted_ms=predicted.latency_ms,
             predicted_by=self.table.contract,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,13 @@ from hwnas.cli.documents import table_document
 from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
 from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares
-from hwnas.cli.stages import beforehand, exporting, profiling, validating
+from hwnas.cli.stages import beforehand, exporting, profiling
 from hwnas.cli.stages.data import open_training_data
 from hwnas.cli.stages.training import train_genotype
-from hwnas.errors import ArtifactError, HwnasError
-from hwnas.exporters.artifact import open_artifact
-from hwnas.exporters.benchmark import benchmark as time_artifact
+from hwnas.errors import HwnasError
 from hwnas.exporters.engine import engine_named
 from hwnas.files import write_json
-from hwnas.latency.measure import device_fingerprint
-from hwnas.latency.model import TableModel
-from hwnas.latency.table import load_table
+from hwnas.latency.measure import Setting, device_fingerprint
 from hwnas.rundir import RunDir
 from hwnas.search.objective import Budget
 from hwnas.skeletons.base import expand
@@ -79,12 +75,12 @@ def _checked(job: Deployment) -> list[str]:
 
 def _refuse_mistakes(settings: Settings, *, resume: bool) -> None:
     """Refuse what is wrong with the command before a run directory is made of it."""
-    Budget(settings.budget_ms, settings.budget_at, 1.0)
+    Budget(settings.budget_ms, settings.budget_at, 1.0, settings.confidence, 1.0)
     engine_named(ENGINE)
     beforehand.check_names(settings.space, settings.strategy)
     beforehand.check_data(settings.data)
     if settings.table is not None and not resume:  # a run has its own copy
-        beforehand.check_given_table(Path(settings.table), settings.size_hw, settings.threads)
+        beforehand.check_given_table(Path(settings.table), settings.size_hw, settings.engine_setting)
 
 
 def _data_document(job: Deployment) -> dict[str, Any]:
@@ -119,17 +115,18 @@ def profile(
     space: str,
     size_hw: tuple[int, int],
     classes: int,
-    threads: int,
+    setting: Setting,
+    pin: Sequence[int] = (),
     minutes: float,
     output: Path,
 ) -> Answer:
     """A latency table of this machine."""
-    engine_named(ENGINE)
     table = profiling.profile_space(
         space,
         size_hw,
         classes,
-        threads=threads,
+        setting=setting,
+        pin=pin,
         seconds=60 * minutes,
         table=output,
         seed=shell.seed,
@@ -141,7 +138,6 @@ def profile(
 
 def profile_missing(shell: Shell, *, space: str, genotype: str | None, minutes: float, output: Path) -> Answer:
     """A table with what it lacked of a space, or of one network, timed now."""
-    engine_named(ENGINE)
     table = profiling.add_missing(
         output, space, genotype, seconds=60 * minutes, seed=shell.seed, progress=shell.progress
     )
@@ -234,63 +230,3 @@ def export(
     )
     document = exporting.export_document(exported)
     return Answer(document, lambda console: results.print_export(console, document))
-
-
-def time_one(shell: Shell, *, artifact: Path, threads: int, seconds: float) -> Answer:
-    """Latency of an artifact."""
-    opened = open_artifact(artifact_path(artifact))
-    timed = time_artifact(opened, seconds=seconds, threads=threads, progress=shell.progress)
-    document: Mapping[str, Any] = {"artifact": str(opened.path), **timed.to_dict()}
-    return Answer(document, lambda console: results.print_benchmark(console, document))
-
-
-def validate(
-    shell: Shell,
-    *,
-    artifact: Path,
-    data: str,
-    budget: Budget,
-    threads: int,
-    table: Path | None,
-) -> Answer:
-    """The verdict on an artifact; PyTorch's figures where the artifact lies in a run directory."""
-    from hwnas.data.base import open_dataset
-
-    path = artifact_path(artifact)
-    opened = open_artifact(path)
-    if opened.manifest is None:
-        raise ArtifactError(f"{path} has no manifest beside it", "validate an artifact that `hwnas export` wrote")
-    height, width = opened.manifest.input["shape"][2:]
-    dataset = open_dataset(data)
-    validating.check_classes(opened.manifest, dataset)
-    run = next((folder for folder in path.resolve().parents if (folder / WEIGHTS).is_file()), None)
-    network = load_network(resolve_genotype(run), run / WEIGHTS)[0] if run is not None else None
-    table = table or (run / "table.json" if run is not None and (run / "table.json").is_file() else None)
-    predicted_ms = predicted_by = None
-    if table is not None and network is None:
-        raise HwnasError(f"{table} predicts from a genotype, and {path} lies in no run directory", "leave --table out")
-    if table is not None and network is not None:
-        loaded = load_table(table)
-        predicted_ms, predicted_by = TableModel(loaded).predict(network.graph).latency_ms, loaded.contract
-    verdict = validating.judge(
-        opened,
-        dataset,
-        (height, width),
-        budget=budget,
-        network=network,
-        predicted_ms=predicted_ms,
-        predicted_by=predicted_by,
-        threads=threads,
-        progress=shell.progress,
-    )
-    document = {"artifact": str(opened.path), **verdict.to_dict()}
-    code = EXIT_OK if verdict.passed else EXIT_FAIL
-    return Answer(document, lambda console: results.print_verdict(console, document), code)
-
-
-def artifact_path(path: Path) -> Path:
-    """``path`` itself, or in a run directory the artifact that its budget binds."""
-    inside = path / "engine" / exporting.LOGITS
-    if inside.is_dir():
-        return inside
-    return path / exporting.LOGITS if (path / exporting.LOGITS).is_dir() else path

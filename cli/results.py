@@ -26,6 +26,7 @@ def print_deployment(console: Console, document: Document) -> None:
     rows.add_row("latency p50 / p90 / p99", _percentiles(verdict))
     rows.add_row("predicted p50", _prediction(verdict))
     rows.add_row("budget", f"{verdict['budget_ms']:g} ms at {verdict['budget_at']}")
+    rows.add_row("searched", _limit(searched))
     rows.add_row("frames per second", f"{verdict['fps']:.1f}")
     rows.add_row("mIoU on val: engine / PyTorch", f"{verdict['miou']:.2%} / {verdict['miou_torch']:.2%}")
     rows.add_row("parameters, MACs", f"{drawn['params'] / 1e6:.3f} M, {drawn['macs'] / 1e9:.3f} G")
@@ -46,6 +47,7 @@ def print_deployment(console: Console, document: Document) -> None:
 def print_search(console: Console, document: Document) -> None:
     console.print(f"genotype     {document['genotype']}", markup=False)
     console.print(f"latency      {document['latency_ms']:.2f} ms predicted, {document['measured_ms']:.2f} ms measured")
+    console.print(f"limit        {_limit(document)}")
     console.print(f"mIoU         {document['miou']:.2%} after its short training, on held-out blocks of train")
     console.print(f"candidates   {document['evaluations']}")
     console.print(
@@ -91,23 +93,79 @@ def print_benchmark(console: Console, document: Document) -> None:
         f"{contract['precision']}, {contract['threads']} thread(s), {contract['device']}; "
         f"{document['disturbed']:.1%} of the runs were interrupted by other processes"
     )
+    if "throughput" in document:
+        together = document["throughput"]
+        console.print(
+            f"throughput                {together['fps']:.1f} FPS of {together['streams']} streams, "
+            f"{together['p50_ms']:.2f} ms an image meanwhile"
+        )
+
+
+def print_benchmarks(console: Console, document: Document) -> None:
+    from rich.table import Table
+
+    table = Table("artifact", "engine", "precision", "MB", "mIoU", "p50 ms", "p99 ms", "FPS", "status")
+    for row in document["artifacts"]:
+        timed = row["status"] == "ok"
+        table.add_row(
+            row["artifact"],
+            row.get("engine", ""),
+            row.get("precision", ""),
+            f"{row['bytes'] / 1e6:.2f}" if "bytes" in row else "",
+            f"{row['miou']:.2%}" if row.get("miou") is not None else "",
+            *([f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}", f"{row['fps']:.1f}"] if timed else ["", "", ""]),
+            row["status"],
+        )
+    console.print(table)
+    if document["plot"]:
+        console.print(f"plot         {document['plot']}", markup=False)
+
+
+def print_comparison(console: Console, document: Document) -> None:
+    for name in ("first", "second"):
+        each = document[name]
+        console.print(f"{name:<12} {each['p50_ms']:.2f} ms, {each['fps']:.1f} FPS   {each['artifact']}", markup=False)
+    console.print(f"speedup      {document['speedup']:.2f}x: p50 of the first over the second's")
+    if document["miou_difference"] is not None:
+        console.print(f"mIoU         {100 * document['miou_difference']:+.2f} points: the second's less the first's")
 
 
 def print_verdict(console: Console, document: Document) -> None:
     console.print(_verdict(document))
     for reason in document["reasons"]:
         console.print(f"  {reason}")
-    console.print(f"latency p50 / p90 / p99   {_percentiles(document)}; budget {document['budget_ms']:g} ms")
+    budget = (
+        "" if document["budget_ms"] is None else f"; budget {document['budget_ms']:g} ms at {document['budget_at']}"
+    )
+    console.print(f"latency p50 / p90 / p99   {_percentiles(document)}{budget}")
     if document["predicted_ms"] is not None:
         console.print(f"predicted p50             {_prediction(document)}")
     console.print(f"frames per second         {document['fps']:.1f}")
     beside = "" if document["miou_torch"] is None else f"; PyTorch {document['miou_torch']:.2%}"
     console.print(f"mIoU on val               {document['miou']:.2%}{beside}")
+    if document["deadlines"] is not None:
+        run = document["deadlines"]
+        console.print(
+            f"deadlines                 {run['frames']} frames at {run['fps_wanted']:g} FPS: {run['missed_share']:.2%} "
+            f"missed ({run['dropped']} dropped, {run['late']} late), true rate {run['fps']:.1f} FPS"
+        )
+        console.print(
+            f"arrival to result         p50 {run['p50_ms']:.2f}, p99 {run['p99_ms']:.2f}, worst {run['worst_ms']:.2f} "
+            f"ms; longest gap {run['longest_gap_ms']:.1f} ms, jitter {run['jitter_ms']:.2f} ms, at most "
+            f"{run['queue_most']} frames waiting"
+        )
 
 
 def _verdict(document: Document) -> str:
     color = "green" if document["verdict"] == "PASS" else "red"
     return f"[bold {color}]{document['verdict']}[/]"
+
+
+def _limit(document: Document) -> str:
+    """What predictions had to keep in the search."""
+    limit = f"predictions up to {document['limit_ms']:.2f} ms"
+    confidence = document["confidence"]
+    return limit if confidence is None else f"{limit}: the upper end of their {confidence:.0%} interval meets the budget"
 
 
 def _percentiles(document: Document) -> str:

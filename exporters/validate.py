@@ -16,18 +16,20 @@ from hwnas.data.base import IGNORE
 from hwnas.data.cache import Arrays
 from hwnas.data.preprocess import normalize_array
 from hwnas.data.scoring import Score, score_of
-from hwnas.errors import ArtifactError, BudgetError
+from hwnas.errors import ArtifactError
 from hwnas.exporters.artifact import Artifact
 from hwnas.exporters.benchmark import BenchmarkResult, benchmark
+from hwnas.exporters.criteria import Check, Criteria, checks_of
+from hwnas.exporters.deadlines import DeadlineRun, run_at_fps
 from hwnas.exporters.engine import Session
+from hwnas.exporters.scopes import labels_of
 from hwnas.latency.contract import TimingContract
 from hwnas.progress import Progress, Silent
 
-MAX_MIOU_GAP = 0.001
-"""How far the engine's mIoU may be below PyTorch's (0 to 1): a tenth of a point."""
+KEPT_FRAMES = 200
+"""Frames of a deadline run that are held in memory; a longer run goes round them."""
 
-NOTABLE_SLOWDOWN = 0.05
-"""A slower machine than when the table was made is named as a reason from here on."""
+WARMUP_RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,11 @@ class Verdict:
     predicted_ms: float | None
     slowdown: float | None
     """By how much the machine was slower than when the prediction's table was made, where that is known."""
-    budget_ms: float
+    budget_ms: float | None
     budget_at: str
     ious: tuple[float, ...]
+    checks: tuple[Check, ...]
+    deadlines: DeadlineRun | None
     benchmark: BenchmarkResult
 
     @property
@@ -53,8 +57,13 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary: the verdict's fields and the benchmark's, flat; IoUs of absent classes are null."""
         own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "benchmark"}
-        ious = [None if math.isnan(iou) else iou for iou in self.ious]
-        return {**own, "reasons": list(self.reasons), "ious": ious, **self.benchmark.to_dict()}
+        lists = {
+            "reasons": list(self.reasons),
+            "ious": [None if math.isnan(iou) else iou for iou in self.ious],
+            "checks": [dataclasses.asdict(check) for check in self.checks],
+            "deadlines": self.deadlines.to_dict() if self.deadlines else None,
+        }
+        return {**own, **lists, **self.benchmark.to_dict()}
 
 
 def evaluate_engine(
@@ -90,65 +99,66 @@ def confusion_of(labels: np.ndarray, masks: np.ndarray, classes: int) -> np.ndar
 def validate(
     artifact: Artifact,
     arrays: Arrays,
+    criteria: Criteria,
     *,
-    budget_ms: float,
-    budget_at: str = "p50",
+    frames: np.ndarray | None = None,
     predicted_ms: float | None = None,
     predicted_by: TimingContract | None = None,
     miou_torch: float | None = None,
-    max_miou_gap: float = MAX_MIOU_GAP,
     seconds: float = 5.0,
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Verdict:
-    """Score and time ``artifact`` and judge it: PASS if the latency at ``budget_at`` is within the budget and the
-    engine's mIoU on ``arrays`` is at most ``max_miou_gap`` below PyTorch's (where that is known).
+    """Score and time ``artifact`` and judge it: PASS if it meets all criteria.
 
-    ``predicted_by`` is the contract of the table that ``predicted_ms`` comes from.
+    With a frame rate, ``frames`` uint8 (N, H, W, 3), those of ``arrays`` if not given, arrive on a clock and are turned
+    into labels, round and round. ``predicted_by`` is the contract of the table that ``predicted_ms`` comes from.
     """
-    if not budget_ms > 0:
-        raise BudgetError(f"a budget of {budget_ms:g} ms cannot be met", "give a positive one, like --budget 10ms")
     with artifact.open(threads=threads) as session:
         classes = _classes(artifact, session)
         _check_sizes(session, arrays)
         score = evaluate_engine(session, arrays.images, arrays.masks, classes, progress=progress)
     timed = benchmark(artifact, seconds=seconds, threads=threads, progress=progress)
+    deadlines = None
+    if criteria.fps is not None:
+        given = arrays.images if frames is None else frames
+        deadlines = _meet_deadlines(artifact, given, criteria.fps, criteria.deadline_s, threads, progress or Silent())
     slowdown = timed.contract.slowdown_since(predicted_by) if predicted_by is not None else None
-    reasons = list(_reasons(timed, budget_ms, budget_at, slowdown, score.miou, miou_torch, max_miou_gap))
+    checks = tuple(checks_of(criteria, timed, deadlines, slowdown, score.miou, miou_torch))
+    failed = tuple(check.finding for check in checks if not check.passed)
     return Verdict(
-        verdict="FAIL" if reasons else "PASS",
-        reasons=tuple(reasons),
+        verdict="FAIL" if failed else "PASS",
+        reasons=failed,
         miou=score.miou,
         miou_torch=miou_torch,
         predicted_ms=predicted_ms,
         slowdown=slowdown,
-        budget_ms=budget_ms,
-        budget_at=budget_at,
+        budget_ms=criteria.budget_ms,
+        budget_at=criteria.budget_at,
         ious=score.ious,
+        checks=checks,
+        deadlines=deadlines,
         benchmark=timed,
     )
 
 
-def _reasons(
-    timed: BenchmarkResult,
-    budget_ms: float,
-    budget_at: str,
-    slowdown: float | None,
-    miou: float,
-    miou_torch: float | None,
-    max_gap: float,
-) -> list[str]:
-    """What fails, each with its figure."""
-    reasons = []
-    latency_ms = timed.at(budget_at)
-    if latency_ms > budget_ms:
-        reason = f"latency {budget_at} is {latency_ms:.2f} ms, over the budget of {budget_ms:g} ms"
-        if slowdown is not None and slowdown > NOTABLE_SLOWDOWN:
-            reason += f"; the machine runs {slowdown:.0%} slower than when the latency table was made"
-        reasons.append(reason)
-    if miou_torch is not None and miou_torch - miou > max_gap:
-        reasons.append(f"the engine's mIoU is {miou:.2%}, {miou_torch - miou:.2%} below PyTorch's {miou_torch:.2%}")
-    return reasons
+def _meet_deadlines(
+    artifact: Artifact, frames: np.ndarray, fps: float, seconds: float, threads: int, progress: Progress
+) -> DeadlineRun:
+    """A deadline run of decoded frames to labels."""
+    with artifact.open(threads=threads) as session:
+        kept = [np.ascontiguousarray(frame) for frame in frames[:KEPT_FRAMES]]
+        for _ in range(WARMUP_RUNS):
+            labels_of(session, kept[0])
+        with progress.task(f"{fps:g} frames a second", round(fps * seconds)) as task:
+            # a progress bar that is drawn at every frame would take the frames' time
+            every = max(1, round(fps))
+
+            def say(done: int) -> None:
+                if done % every == 0:
+                    task.update(done)
+
+            return run_at_fps(lambda i: labels_of(session, kept[i % len(kept)]), fps, seconds, say=say)
 
 
 def _classes(artifact: Artifact, session: Session) -> int:

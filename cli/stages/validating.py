@@ -8,11 +8,13 @@ from hwnas.cli.stages.data import open_validation_data
 from hwnas.data.base import Dataset
 from hwnas.errors import ArtifactError
 from hwnas.exporters.artifact import Artifact, Manifest, record_measured
+from hwnas.exporters.criteria import Criteria
 from hwnas.exporters.validate import Verdict, validate
 from hwnas.latency.contract import TimingContract
-from hwnas.search.objective import Budget
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from hwnas.compiler.network import Network
     from hwnas.progress import Progress
 
@@ -33,13 +35,14 @@ def judge(
     dataset: Dataset,
     size_hw: tuple[int, int],
     *,
-    budget: Budget,
+    criteria: Criteria,
     network: Network | None,
     predicted_ms: float | None,
     predicted_by: TimingContract | None,
     threads: int,
     progress: Progress,
     seconds: float = 6.0,
+    frames: np.ndarray | None = None,
 ) -> Verdict:
     """PASS or FAIL of ``artifact``; mIoU of PyTorch's ``network`` beside it. The manifest keeps what was measured."""
     from hwnas.training.metrics import evaluate
@@ -49,8 +52,8 @@ def judge(
     verdict = validate(
         artifact,
         arrays,
-        budget_ms=budget.latency_ms,
-        budget_at=budget.at,
+        criteria,
+        frames=frames,
         predicted_ms=predicted_ms,
         predicted_by=predicted_by,
         miou_torch=miou_torch,
@@ -58,5 +61,8 @@ def judge(
         threads=threads,
         progress=progress,
     )
-    record_measured(artifact, {"latency": verdict.benchmark.to_dict(), "miou": verdict.miou})
+    measured = {"latency": verdict.benchmark.to_dict(), "miou": verdict.miou}
+    if verdict.deadlines is not None:
+        measured["deadlines"] = verdict.deadlines.to_dict()
+    record_measured(artifact, measured)
     return verdict

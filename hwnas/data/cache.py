@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from hwnas.data.base import Dataset, Item, note_read, read
+from hwnas.data.pixels import resize_image
 from hwnas.errors import DataError, HwnasError
 from hwnas.progress import Progress, Silent
 
@@ -73,11 +74,9 @@ def load_arrays(
 def resize_pair(image: np.ndarray, mask: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """An image (H, W, 3) and its labels (H, W) at ``size_hw``."""
     size_wh = (size_hw[1], size_hw[0])
-    if image.shape[:2] != tuple(size_hw):
-        image = np.asarray(Image.fromarray(image).resize(size_wh, Image.Resampling.BILINEAR))
     if mask.shape != tuple(size_hw):
         mask = np.asarray(Image.fromarray(mask).resize(size_wh, Image.Resampling.NEAREST))
-    return image, mask
+    return resize_image(image, size_hw), mask
 
 
 def _entry_name(dataset: Dataset, split: str, size_hw: tuple[int, int]) -> str:

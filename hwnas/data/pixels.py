@@ -30,6 +30,14 @@ def read_pixels(path: Path, *, labels: bool) -> np.ndarray:
         ) from error
 
 
+def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """An RGB image uint8 (H, W, 3) at ``size_hw``: bilinear with antialiasing."""
+    if image.shape[:2] == tuple(size_hw):
+        return image
+    height, width = size_hw
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
 def _labels(file: Image.Image) -> np.ndarray:
     if file.mode == "1":
         return np.array(file, dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,68 @@ def test_profile_makes_a_table_that_predicts(tmp_path: Path) -> None:
         "measured",
         "interpolated",
     }
+
+
+def test_benchmark_of_several_gives_one_table(exported: dict[str, Any], data: str, tmp_path: Path) -> None:
+    answer("validate", exported["artifact"], "--data", data, "--budget", "1s")
+    folder = Path(exported["artifact"]).parent
+    plot = tmp_path / "plot.svg"
+    ended = run("benchmark", folder, "--all", "--seconds", "0.3", "--plot", plot)
+    assert ended.code == 0, ended.document
+    rows = ended.document["artifacts"]
+    assert {Path(row["artifact"]).name for row in rows} == {"logits", "labels"}
+    assert [row["p50_ms"] for row in rows] == sorted(row["p50_ms"] for row in rows)
+    assert all(row["status"] == "ok" and row["bytes"] > 0 for row in rows) and plot.is_file()
+
+
+def test_a_broken_artifact_is_a_row_of_the_table(exported: dict[str, Any], tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "hwnas.json").write_text("{")
+    ended = run("benchmark", exported["artifact"], broken, "--seconds", "0.3")
+    assert ended.code == 0
+    statuses = {Path(row["artifact"]).name: row["status"] for row in ended.document["artifacts"]}
+    assert statuses["logits"] == "ok" and "hwnas.json" in statuses["broken"]
+
+
+def test_what_was_measured_is_compared_in_one_setting_only(exported: dict[str, Any], tmp_path: Path) -> None:
+    files = []
+    for name, words in (("one", []), ("again", []), ("whole", ["--scope", "end-to-end"])):
+        timed = answer("benchmark", exported["artifact"], "--seconds", "0.3", *words)
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(json.dumps(timed))
+    compared = run("benchmark", "--compare", files[0], files[1])
+    assert compared.code == 0 and compared.document["speedup"] > 0
+    refused = run("benchmark", "--compare", files[0], files[2])
+    assert refused.code == 2 and "scope: engine, end-to-end" in refused.document["error"]
+    assert run("benchmark", "--compare", files[0]).code == 2
+    assert "--record" in run("benchmark", "--compare", exported["labels_artifact"], files[0]).document["hint"]
+    answer("benchmark", exported["labels_artifact"], "--seconds", "0.3", "--record")
+    recorded = run("benchmark", "--compare", exported["labels_artifact"], exported["labels_artifact"])
+    assert recorded.document["speedup"] == 1
+
+
+def test_throughput_of_two_streams(exported: dict[str, Any]) -> None:
+    timed = answer("benchmark", exported["artifact"], "--seconds", "0.3", "--streams", "2")
+    assert timed["throughput"]["streams"] == 2 and timed["throughput"]["fps"] > 0
+
+
+def test_deadlines_are_judged_and_written_for_a_ci_server(exported: dict[str, Any], data: str, tmp_path: Path) -> None:
+    place = tmp_path / "junit.xml"
+    words = ["validate", exported["artifact"], "--data", data, "--seconds", "0.5", "--junit", place]
+    met = run(*words, "--fps", "10", "--max-missed", "90%")
+    assert met.code == 0 and met.document["deadlines"]["frames"] == 5
+    missed = run(*words, "--fps", "5000", "--seconds", "0.1")
+    assert missed.code == 1 and "true rate" in missed.document["reasons"][0]
+    assert 'failures="1"' in place.read_text()
+
+
+def test_frames_of_a_deadline_run(exported: dict[str, Any], data: str, tmp_path: Path) -> None:
+    words = ["validate", exported["artifact"], "--data", data]
+    images = Path(data.removeprefix("folder:")) / "images" / "val"
+    assert run(*words, "--fps", "10", "--seconds", "0.3", "--max-missed", "1", "--images", images).code == 0
+    (tmp_path / "zero.png").touch()
+    broken = run(*words, "--fps", "10", "--images", tmp_path)
+    assert broken.code == 2 and "zero.png" in broken.document["error"]
+    assert "--fps" in run(*words, "--budget", "1s", "--images", images).document["hint"]
+    assert "--budget" in run(*words).document["hint"]

@@ -16,6 +16,7 @@ from hwnas.data.scoring import score_of
 from hwnas.errors import ArtifactError, BudgetError
 from hwnas.exporters.artifact import Artifact
 from hwnas.exporters.benchmark import benchmark
+from hwnas.exporters.criteria import Criteria
 from hwnas.exporters.validate import confusion_of, evaluate_engine, validate
 from hwnas.training.metrics import Meter, evaluate
 
@@ -76,7 +77,9 @@ def test_the_engine_scores_as_pytorch_does(exported, network, data, kind) -> Non
 
 def test_pass_with_everything_in_it(exported, network, data) -> None:
     miou_torch = evaluate(network, data, CLASSES).miou
-    verdict = validate(exported["logits"], data, budget_ms=1000, predicted_ms=3.0, miou_torch=miou_torch, seconds=0.1)
+    verdict = validate(
+        exported["logits"], data, Criteria(budget_ms=1000), predicted_ms=3.0, miou_torch=miou_torch, seconds=0.1
+    )
     assert verdict.passed and verdict.reasons == ()
     document = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
     wanted = {
@@ -98,13 +101,15 @@ def test_pass_with_everything_in_it(exported, network, data) -> None:
 def test_a_slower_machine_is_named(exported, data) -> None:
     now = benchmark(exported["logits"], seconds=0.1).contract
     then = dataclasses.replace(now, reference_ms=now.reference_ms / 4)
-    verdict = validate(exported["logits"], data, budget_ms=1e-3, predicted_ms=1.0, predicted_by=then, seconds=0.1)
+    verdict = validate(
+        exported["logits"], data, Criteria(budget_ms=1e-3), predicted_ms=1.0, predicted_by=then, seconds=0.1
+    )
     assert verdict.slowdown is not None and verdict.slowdown > 0.5
     assert "slower than when the latency table was made" in verdict.reasons[0]
 
 
 def test_fail_says_which_number_failed(exported, data) -> None:
-    verdict = validate(exported["logits"], data, budget_ms=1e-3, budget_at="p99", miou_torch=0.9, seconds=0.1)
+    verdict = validate(exported["logits"], data, Criteria(budget_ms=1e-3, budget_at="p99"), miou_torch=0.9, seconds=0.1)
     assert verdict.verdict == "FAIL" and len(verdict.reasons) == 2
     assert "latency p99 is" in verdict.reasons[0] and "over the budget of 0.001 ms" in verdict.reasons[0]
     assert "below PyTorch's 90.00%" in verdict.reasons[1]
@@ -112,14 +117,35 @@ def test_fail_says_which_number_failed(exported, data) -> None:
 
 def test_bad_budgets_and_data(exported, data) -> None:
     with pytest.raises(BudgetError, match="cannot be met"):
-        validate(exported["logits"], data, budget_ms=0)
+        validate(exported["logits"], data, Criteria(budget_ms=0))
     small = dataclasses.replace(data, images=data.images[:, :64], masks=data.masks[:, :64])
     with pytest.raises(ArtifactError, match="takes images of 70x102, but the data is 64x102"):
-        validate(exported["logits"], small, budget_ms=10)
+        validate(exported["logits"], small, Criteria(budget_ms=10))
     with pytest.raises(ArtifactError, match="of how many classes"):
-        validate(Artifact(exported["labels"].path), data, budget_ms=10)
+        validate(Artifact(exported["labels"].path), data, Criteria(budget_ms=10))
 
 
 def test_an_engine_with_more_classes_than_the_data(exported, data) -> None:
     with exported["logits"].open() as session, pytest.raises(ArtifactError, match="the data set has 2 classes"):
         evaluate_engine(session, data.images, np.full_like(data.masks, 1), 2)
+
+
+def test_deadlines_that_are_met(exported, data) -> None:
+    criteria = Criteria(fps=20, deadline_s=0.5, max_missed=0.9, max_p99_ms=5000)
+    verdict = validate(exported["labels"], data, criteria, seconds=0.1)
+    assert verdict.passed and verdict.deadlines is not None and verdict.deadlines.frames == 10
+    assert [check.name for check in verdict.checks] == ["latency limit p99", "deadlines"]
+    document = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
+    assert document["deadlines"]["fps_wanted"] == 20 and len(document["checks"]) == 2
+
+
+def test_deadlines_that_no_engine_meets_say_the_true_rate(exported, data) -> None:
+    frames = data.images[:1]
+    verdict = validate(exported["logits"], data, Criteria(fps=1e5, deadline_s=0.01), frames=frames, seconds=0.1)
+    assert not verdict.passed and "the true rate is" in verdict.reasons[0] and verdict.budget_ms is None
+
+
+def test_criteria_that_are_none() -> None:
+    for wrong in ({"budget_ms": 0.0}, {"max_p99_ms": -1.0}, {"fps": 0.0}, {"fps": 30.0, "deadline_s": 0.0}):
+        with pytest.raises(BudgetError):
+            Criteria(**wrong)
