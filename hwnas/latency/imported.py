@@ -44,7 +44,7 @@ def table_of(
             raise row_error(row.number, f"holds {row.key.text} again, which row {numbers[row.key.text]} has")
         entries[row.key.text], numbers[row.key.text] = row.entry, row.number
     if not entries:
-        raise TableError("it has no rows, so there is nothing to import")
+        raise TableError("it has no rows, so there is nothing to import", "check that it is the file you mean")
     imported = {"format": format_name, "file": path.name, "sha256": sha256_of(path), "rows": read}
     return LatencyTable(
         contract=contract,

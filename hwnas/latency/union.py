@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hwnas.errors import TableError
+from hwnas.errors import HwnasError, TableError
 from hwnas.ir.genotype import Genotype
 from hwnas.latency.keys import LatencyKey
 from hwnas.latency.plan import Plan, by_value, plan
@@ -24,21 +24,21 @@ def plan_union(
     *,
     calibration_nets: int = 64,
     holdout_nets: int = 32,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Plan:
-    """Every key that any of the spaces can need, each once; the nets are drawn from all spaces alike."""
-    if not spaces:
-        raise TableError("there is no search space to plan for")
-    plans = [
-        plan(
-            space,
-            size_hw,
-            classes,
-            rng,
-            calibration_nets=_part(calibration_nets, index, len(spaces)),
-            holdout_nets=_part(holdout_nets, index, len(spaces)),
-        )
-        for index, space in enumerate(spaces)
-    ]
+    """Every key that any of the spaces can need, each once; the nets are drawn from all spaces alike.
+
+    A space that has no networks of this size is left out, and ``say`` is told; if that is all, a TableError.
+    """
+    plans: list[Plan] = []
+    for index, space in enumerate(spaces):
+        nets = [_part(count, index, len(spaces)) for count in (calibration_nets, holdout_nets)]
+        try:
+            plans.append(plan(space, size_hw, classes, rng, calibration_nets=nets[0], holdout_nets=nets[1]))
+        except HwnasError as error:
+            say(f"left out: space {space.name}, {error.message}")
+    if not plans:
+        raise TableError(f"no space has networks of {size_hw[0]}x{size_hw[1]}", "choose a larger size")
     counts: dict[LatencyKey, float] = {}
     for each in plans:
         for key in each.keys:

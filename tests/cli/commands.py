@@ -38,7 +38,7 @@ def promised(verb: str) -> set[str]:
     """The fields that docs/json.md promises of a verb."""
     for section in JSON_GUIDE.split("\n## ")[1:]:
         title, _, body = section.partition("\n")
-        if verb in re.split(r"[ ,]+", title):
+        if verb == title or verb in re.split(r"[ ,]+", title):
             rows = [line.split("|")[1] for line in body.splitlines() if line.startswith("| `")]
             return {name for row in rows or [body] for name in re.findall(r"`(\w+)`", row)}
     raise AssertionError(f"docs/json.md has no section about {verb}")
