@@ -10,6 +10,7 @@ import typer
 from hwnas.cli.options import (
     BudgetAtOption,
     BudgetOption,
+    ConfidenceOption,
     DataOption,
     MinutesOption,
     Percentile,
@@ -40,6 +41,7 @@ def command(
     strategy: StrategyOption = "evolution",
     threads: ThreadsOption = 1,
     budget_at: BudgetAtOption = Percentile.p50,
+    confidence: ConfidenceOption = None,
     table: Annotated[
         Path | None, typer.Option("--table", metavar="FILE", help="Use this latency table; else one is measured.")
     ] = None,
@@ -64,5 +66,6 @@ def command(
         threads=threads,
         seed=shell.seed,
         table=str(table) if table is not None else None,
+        confidence=confidence,
     )
     return pipeline.deploy(shell, settings, run, resume=resume)

@@ -52,6 +52,14 @@ class Percentile(StrEnum):
     p99 = "p99"
 
 
+ConfidenceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--confidence",
+        metavar="SHARE",
+        help="Search on the upper end of this interval of the prediction, like 0.9; else on the prediction.",
+    ),
+]
 BudgetAtOption = Annotated[Percentile, typer.Option("--budget-at", help="The percentile that the budget binds.")]
 
 

@@ -29,40 +29,56 @@ def command(
     classes: Annotated[
         int | None, typer.Option("--classes", min=2, help="Number of classes; else the table's.")
     ] = None,
+    confidence: Annotated[
+        float, typer.Option("--confidence", metavar="SHARE", help="How often the interval holds, like 0.9.")
+    ] = 0.9,
     force: Annotated[bool, typer.Option("--force", help="Use the table for another size than its own.")] = False,
 ) -> Answer:
     """Predict a network's latency on the machine and engine that a table was measured on."""
     from hwnas.latency.model import TableModel
     from hwnas.latency.table import check_setting, classes_of, load_table
+    from hwnas.search.objective import check_confidence
     from hwnas.shapes import parse_size
 
+    check_confidence(confidence)
     measured = load_table(table)
     height, width = parse_size(size) if size else measured.contract.size_hw
     try:
         check_setting(measured, replace(measured.contract, size_hw=(height, width)), force=force)
     except TableError as error:
         raise TableError(error.message, f"{error.hint}, or use the table all the same with --force") from error
-    classes = classes or classes_of(measured) or DEFAULT_CLASSES
+    own_classes = classes_of(measured)
+    classes = classes or own_classes or DEFAULT_CLASSES
     found, graph = graph_of(genotype, f"{height}x{width}", classes)
-    prediction = TableModel(measured).predict(graph)
+    try:
+        prediction = TableModel(measured).predict(graph, confidence=confidence)
+    except TableError as error:
+        if own_classes in (None, classes):
+            raise
+        timed = f"hwnas profile -o {table} --missing --genotype {genotype} --classes {classes}"
+        raise TableError(
+            f"the table was made for {own_classes} classes, not {classes}: {error.message}",
+            f"give --classes {own_classes}, or time what is missing: `{timed}`",
+        ) from error
     document = {
         "genotype": found.name,
         "size": f"{height}x{width}",
         "classes": classes,
         "latency_ms": prediction.latency_ms,
         "interval_ms": prediction.interval_ms,
+        "confidence": confidence,
         "overhead_ms": prediction.overhead_ms,
         "nodes": prediction.nodes,
         "contract": measured.contract.to_dict(),
     }
 
     def text(console: Console) -> None:
-        print_prediction(console, f"{found.name} at {height}x{width}, {classes} classes", prediction)
+        print_prediction(console, f"{found.name} at {height}x{width}, {classes} classes", prediction, confidence)
 
     return Answer(document, text)
 
 
-def print_prediction(console: Console, title: str, prediction: Prediction) -> None:
+def print_prediction(console: Console, title: str, prediction: Prediction, confidence: float) -> None:
     """A row for each node with its share, then the sum and its interval."""
     from rich.table import Table
 
@@ -70,12 +86,17 @@ def print_prediction(console: Console, title: str, prediction: Prediction) -> No
     for heading in ("ms", "share"):
         rows.add_column(heading, justify="right")
     rows.add_column("from")
-    for node in prediction.nodes:
-        share = node.latency_ms / prediction.latency_ms
-        rows.add_row(node.name, node.op, f"{node.latency_ms:.3f}", f"{share:.1%}", node.source)
-    rows.add_row(
-        "", "", f"{prediction.overhead_ms:.3f}", f"{prediction.overhead_ms / prediction.latency_ms:.1%}", "net"
-    )
+    parts = [(node.name, node.op, node.latency_ms, node.source) for node in prediction.nodes]
+    for name, op, latency_ms, source in (*parts, ("", "", prediction.overhead_ms, "net")):
+        share = latency_ms / prediction.latency_ms
+        rows.add_row(name, op, _unsigned_zero(f"{latency_ms:.3f}"), _unsigned_zero(f"{share:.1%}"), source)
     console.print(rows)
     low, high = prediction.interval_ms
-    console.print(f"predicted {prediction.latency_ms:.2f} ms, in {low:.2f}-{high:.2f} ms")
+    console.print(
+        f"predicted {prediction.latency_ms:.2f} ms, in {low:.2f}-{high:.2f} ms with a confidence of {confidence:g}"
+    )
+
+
+def _unsigned_zero(text: str) -> str:
+    """``text`` without a sign that stands before nothing but zeros."""
+    return text if text.strip("-0.%") else text.removeprefix("-")

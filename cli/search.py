@@ -5,6 +5,7 @@ from __future__ import annotations
 from hwnas.cli.options import (
     BudgetAtOption,
     BudgetOption,
+    ConfidenceOption,
     DataOption,
     MinutesOption,
     Percentile,
@@ -37,6 +38,7 @@ def command(
     strategy: StrategyOption = "evolution",
     threads: ThreadsOption = 1,
     budget_at: BudgetAtOption = Percentile.p50,
+    confidence: ConfidenceOption = None,
     resume: ResumeOption = False,
 ) -> Answer:
     """Search a space for the most accurate network within a latency budget, priced by a table."""
@@ -55,5 +57,6 @@ def command(
         threads=threads,
         seed=shell.seed,
         table=str(table),
+        confidence=confidence,
     )
     return pipeline.search(shell, settings, run, resume=resume)

@@ -19,3 +19,4 @@ class Settings:
     threads: int
     seed: int
     table: str | None = None
+    confidence: float | None = None

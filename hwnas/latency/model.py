@@ -105,6 +105,10 @@ class TableModel:
         low, high = residual_bounds(self.table.calibration.residuals, confidence)
         return latency_ms / (1.0 - low), latency_ms / (1.0 - high)
 
+    def upper_ratio(self, confidence: float) -> float:
+        """The upper end of the interval ÷ the prediction; never below 1."""
+        return max(1.0, self.interval(1.0, confidence)[1])
+
     def at_percentile(self, latency_ms: float, percentile: str) -> float:
         """p50 turned into ``p90`` or ``p99`` by their ratio on whole nets; ``p50`` is returned as it is."""
         if percentile == "p50":

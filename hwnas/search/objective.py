@@ -24,12 +24,16 @@ class Budget:
     """At most ``latency_ms`` at a percentile of the latency of the deployed artifact.
 
     Tables predict the median, so a budget at another percentile binds through ``ratio``: that percentile ÷ p50, as
-    measured on calibration nets.
+    measured on calibration nets. Predictions err, so a budget may bind the upper end of the interval that holds the
+    median with ``confidence``, through ``upper``: that end ÷ the prediction, as seen on nets that the table predicted
+    unseen.
     """
 
     latency_ms: float
     at: str = "p50"
     ratio: float | None = None
+    confidence: float | None = None
+    upper: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.latency_ms) and self.latency_ms > 0):
@@ -38,21 +42,33 @@ class Budget:
             raise BudgetError(f"a budget at {self.at!r} is not known", f"it can bind {', '.join(PERCENTILES)}")
         if self.ratio is not None and not (math.isfinite(self.ratio) and self.ratio > 0):
             raise BudgetError(f"{self.at} / p50 was measured as {self.ratio}, which cannot be")
+        if self.confidence is not None:
+            check_confidence(self.confidence)
+            if self.upper is None or not (math.isfinite(self.upper) and self.upper >= 1):
+                raise BudgetError(f"the upper end of a prediction's interval is {self.upper} times it, which cannot be")
 
     @property
     def p50_ms(self) -> float:
         """The limit on the predicted median; a BudgetError if the ratio it takes was not measured."""
+        limit_ms = self.latency_ms if self.confidence is None or self.upper is None else self.latency_ms / self.upper
         if self.at == "p50":
-            return self.latency_ms
+            return limit_ms
         if self.ratio is None:
             raise BudgetError(
                 f"a budget at {self.at} needs the ratio of {self.at} to p50, which was not measured",
                 "profile again with calibration nets, or use --budget-at p50",
             )
-        return self.latency_ms / self.ratio
+        return limit_ms / self.ratio
 
     def __str__(self) -> str:
-        return f"{self.latency_ms:g} ms" + ("" if self.at == "p50" else f" at {self.at}")
+        surely = "" if self.confidence is None else f" with a confidence of {self.confidence:g}"
+        return f"{self.latency_ms:g} ms" + ("" if self.at == "p50" else f" at {self.at}") + surely
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse, with a BudgetError, what is no share of nets strictly between none and all."""
+    if not 0 < confidence < 1:
+        raise BudgetError(f"a confidence of {confidence:g} is not between 0 and 1", "write it like --confidence 0.9")
 
 
 @dataclass(frozen=True)

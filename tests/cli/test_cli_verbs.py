@@ -129,6 +129,44 @@ def test_predict_adds_up_and_takes_size_and_classes_from_the_table(
     low, high = document["interval_ms"]
     assert low < document["latency_ms"] < high
     assert document["contract"]["engine"] == "onnxruntime"
+    assert document["confidence"] == 0.9
+
+
+def test_predict_widens_its_interval_with_the_confidence_asked_for(
+    table_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    from hwnas.latency.table import Calibration, load_table, save_table
+
+    residuals = tuple(step / 500 for step in range(-25, 26))
+    save_table(replace(load_table(table_file), calibration=Calibration(residuals=residuals)), table_file)
+    intervals = [
+        answer(capsys, "predict", "fast-scnn", "--table", str(table_file), "--confidence", each)["interval_ms"]
+        for each in ("0.5", "0.9")
+    ]
+    assert intervals[1][0] < intervals[0][0] < intervals[0][1] < intervals[1][1]
+    assert main(["predict", "fast-scnn", "--table", str(table_file), "--confidence", "90"]) == 2
+    assert "--confidence 0.9" in capsys.readouterr().err
+
+
+def test_predict_with_other_classes_says_whose_table_it_is(
+    table_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "fast-scnn", "--table", str(table_file), "--classes", "19"]) == 2
+    err = capsys.readouterr().err
+    assert "made for 5 classes, not 19" in err and "--classes 5" in err and "--missing" in err
+
+
+def test_predict_prints_no_negative_zero() -> None:
+    from hwnas.cli.predict import _unsigned_zero
+
+    assert [_unsigned_zero(text) for text in ("-0.000", "-0.0%", "-0.010", "0.000")] == [
+        "0.000",
+        "0.0%",
+        "-0.010",
+        "0.000",
+    ]
 
 
 def test_predict_shows_people_every_node(table_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

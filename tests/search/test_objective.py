@@ -33,6 +33,19 @@ def test_budget_at_an_unmeasured_percentile_is_an_error() -> None:
         Budget(10.0, "p75")
 
 
+def test_budget_with_confidence_binds_the_upper_end_of_the_interval() -> None:
+    budget = Budget(10.0, "p90", ratio=1.25, confidence=0.9, upper=1.1)
+    assert budget.p50_ms == pytest.approx(10.0 / 1.25 / 1.1)
+    assert "confidence of 0.9" in str(budget)
+    assert Budget(10.0, confidence=0.9, upper=1.1).p50_ms < Budget(10.0).p50_ms
+
+
+@pytest.mark.parametrize(("confidence", "upper"), [(0.0, 1.1), (1.0, 1.1), (90.0, 1.1), (0.9, None), (0.9, 0.5)])
+def test_confidence_that_is_none_is_a_budget_error(confidence: float, upper: float | None) -> None:
+    with pytest.raises(BudgetError, match=r"confidence|interval"):
+        Budget(10.0, confidence=confidence, upper=upper)
+
+
 def test_over_budget_is_infeasible_not_penalised() -> None:
     objective = Objective.under(Budget(10.0))
     over = judged(objective, miou=0.99, latency_ms=10.001)
