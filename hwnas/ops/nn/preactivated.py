@@ -38,24 +38,34 @@ class FactorizedConv(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """ReLU, 5x5 average pooling, 1x1 convolution to 128, 2x2 convolution to 768, mean, classes: (N, classes, 1, 1).
+    """ReLU, 5x5 average pooling, 1x1 convolution to 128, convolution to 768, mean, classes: (N, classes, 1, 1).
 
-    ``norm``: whether a BatchNorm follows the 2x2 convolution; ``padded``: whether that keeps the size of the map, with
-    zeros on the right and at the bottom; ``bias``: of the classifier.
+    ``stride``: of the pooling; ``kernel``: of the second convolution; ``norm``: whether a BatchNorm follows it;
+    ``padded``: whether it keeps the size of the map, with more zeros on the right and at the bottom where they cannot
+    be equal on all sides; ``bias``: of the classifier.
     """
 
     def __init__(
-        self, in_channels: int, classes: int, stride: int, norm: bool = True, padded: bool = False, bias: bool = True
+        self,
+        in_channels: int,
+        classes: int,
+        stride: int,
+        kernel: int = 2,
+        norm: bool = True,
+        padded: bool = False,
+        bias: bool = True,
     ) -> None:
         super().__init__()
-        self.stride, self.padded = stride, padded
+        self.stride = stride
+        before, after = (kernel - 1) // 2, kernel // 2
+        self.padding = (before, after, before, after) if padded else (0, 0, 0, 0)
         self.project = nn.Conv2d(in_channels, 128, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(128)
-        self.conv = nn.Conv2d(128, 768, 2, bias=False)
+        self.conv = nn.Conv2d(128, 768, kernel, bias=False)
         self.bn2 = nn.BatchNorm2d(768) if norm else nn.Identity()
         self.classifier = nn.Conv2d(768, classes, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.project(F.avg_pool2d(F.relu(x), 5, self.stride))))
-        out = F.relu(self.bn2(self.conv(F.pad(out, (0, 1, 0, 1)) if self.padded else out)))
+        out = F.relu(self.bn2(self.conv(F.pad(out, self.padding))))
         return self.classifier(out.mean(dim=(2, 3), keepdim=True))
