@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +28,16 @@ ClassesOption = Annotated[int, typer.Option("--classes", min=2, help="Number of 
 DataOption = Annotated[
     str,
     typer.Option("--data", metavar="SPEC", help="Data set: streets, camvid:DIR, cityscapes:DIR, voc:DIR, folder:DIR …"),
+]
+EngineOption = Annotated[
+    str, typer.Option("--engine", metavar="NAME", help="The engine: onnxruntime, openvino, … (`hwnas doctor`).")
+]
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", metavar="NAME", help="fp32, fp16, bf16 or int8, as far as the engine has it.")
+]
+BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")]
+PinOption = Annotated[
+    str | None, typer.Option("--pin", metavar="CORES", help="Cores to measure on, like 0,1; else any.")
 ]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Threads of the engine.")]
 TableOption = Annotated[
@@ -76,6 +87,21 @@ def parse_budget_ms(text: str) -> float:
         raise BudgetError(f"the budget {text} is not positive", "give the milliseconds an image may take")
     unit = (match[2] or "ms").lower()
     return {"ms": number, "s": number * 1e3, "fps": 1e3 / number}[unit]
+
+
+def parse_pin(text: str | None) -> tuple[int, ...]:
+    """``"0,1"`` → (0, 1); None → (), which is any core. A core that this process cannot use is a HwnasError."""
+    if text is None:
+        return ()
+    try:
+        cores = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise HwnasError(f"--pin {text!r} does not name cores", "write it like --pin 0,1") from None
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if missing := [core for core in cores if core not in usable]:
+        here = ", ".join(map(str, sorted(usable))) or "none: this system cannot pin"
+        raise HwnasError(f"core {missing[0]} cannot be used here", f"there are: {here}")
+    return tuple(cores)
 
 
 def parse_share(text: str) -> float:

@@ -9,10 +9,15 @@ import typer
 
 from hwnas.cli.options import (
     DEFAULT_CLASSES,
+    BatchOption,
     ClassesOption,
+    EngineOption,
     MinutesOption,
+    PinOption,
+    PrecisionOption,
     SpaceOption,
     ThreadsOption,
+    parse_pin,
 )
 from hwnas.cli.output import Answer
 from hwnas.cli.profiling import checking, importing, listing, measuring, planning
@@ -29,7 +34,11 @@ def profile_here(
     size: Annotated[str | None, typer.Option("--size", metavar="HxW", help="Input height x width in pixels.")] = None,
     classes: ClassesOption = DEFAULT_CLASSES,
     space: SpaceOption = "realtime",
+    engine: EngineOption = "onnxruntime",
+    precision: PrecisionOption = "fp32",
     threads: ThreadsOption = 1,
+    batch: BatchOption = 1,
+    pin: PinOption = None,
     minutes: MinutesOption = 5.0,
     missing: Annotated[
         bool, typer.Option("--missing", help="Time only what the table in --output lacks of the space.")
@@ -40,6 +49,7 @@ def profile_here(
 ) -> Answer:
     """Time every op that a search space can need, calibrate on whole nets, and write a latency table."""
     from hwnas.cli import pipeline
+    from hwnas.latency.measure import Setting
     from hwnas.shapes import parse_size
 
     if output is None:
@@ -53,7 +63,8 @@ def profile_here(
         space=space,
         size_hw=parse_size(size),
         classes=classes,
-        threads=threads,
+        setting=Setting(engine, precision, threads, batch),
+        pin=parse_pin(pin),
         minutes=minutes,
         output=output,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hwnas.latency.measure import Setting
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -20,3 +22,8 @@ class Settings:
     seed: int
     table: str | None = None
     confidence: float | None = None
+
+    @property
+    def engine_setting(self) -> Setting:
+        """What the engine that is searched for, exported and judged runs in."""
+        return Setting("onnxruntime", threads=self.threads)

@@ -1,4 +1,8 @@
-"""ONNX Runtime on the CPU. The engine's file is the ONNX file itself: optimised graphs are tied to a machine."""
+"""ONNX Runtime. The engine's file is the ONNX file itself: optimised graphs are tied to a machine.
+
+On a GPU (``onnxruntime-cuda``, ``onnxruntime-tensorrt``) images are copied there and results back in each run. That was
+never executed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,9 @@ import numpy as np
 
 from hwnas.errors import ArtifactError, MissingPackage
 from hwnas.exporters.engine import ENGINES, Availability, Port, Session, check_image
+from hwnas.exporters.graph_form import check_form
 from hwnas.files import write_with
+from hwnas.latency.measure import onnxruntime_options, onnxruntime_session
 from hwnas.optional import require
 
 if TYPE_CHECKING:
@@ -20,35 +26,42 @@ if TYPE_CHECKING:
 
 _DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float16)": "float16"}
 
+OPTIMISED = "optimised.onnx"
+
 
 class OnnxRuntimeEngine:
-    """``onnxruntime`` with its CPU provider, fp32."""
+    """``onnxruntime`` with one of its providers. Precision is in the graph: int8 is a quantized one."""
 
-    name = "onnxruntime"
+    def __init__(self, name: str, provider: str, precisions: tuple[str, ...]) -> None:
+        self.name = name
+        self._provider = provider
+        self._precisions = precisions
 
     def available(self) -> Availability:
         try:
-            runtime = require("onnxruntime", extra="cpu")
+            runtime = require("onnxruntime", extra="cpu" if self._provider == "CPU" else "gpu")
         except MissingPackage as error:
             return Availability(problem=error.message, hint=error.hint)
-        return Availability(str(runtime.__version__), tuple(runtime.get_available_providers()), ("fp32",))
+        providers = tuple(runtime.get_available_providers())
+        if f"{self._provider}ExecutionProvider" not in providers:
+            return Availability(
+                problem=f"the installed onnxruntime has no {self._provider} provider",
+                hint='on a machine with an NVIDIA GPU: pip uninstall onnxruntime; pip install "hwnas[gpu]"',
+            )
+        return Availability(str(runtime.__version__), providers, self._precisions)
 
     def build(self, onnx_path: Path, *, precision: str, out_dir: Path) -> Path:
-        """Copy the ONNX file into ``out_dir`` and prove that it opens."""
-        if precision != "fp32":
-            raise ArtifactError(
-                f"the engine {self.name} cannot build {precision} from an fp32 graph yet",
-                "fp32 is what it builds so far",
-            )
+        """Copy the ONNX file into ``out_dir`` and prove that it opens. ``int8`` takes a quantized graph."""
+        check_form(onnx_path, precision, self._precisions, self.name)
         target = out_dir / onnx_path.name
         if target.resolve() != onnx_path.resolve():
             write_with(target, lambda beside: shutil.copyfile(onnx_path, beside))
-        _session(target, 1)
+        open_session(target, 1, self._provider)
         return target
 
     @contextmanager
     def open(self, path: Path, *, threads: int = 1) -> Iterator[Session]:
-        yield OnnxRuntimeSession(_session(path, threads))
+        yield OnnxRuntimeSession(open_session(path, threads, self._provider))
 
 
 class OnnxRuntimeSession:
@@ -65,21 +78,24 @@ class OnnxRuntimeSession:
         return output
 
 
-def _session(path: Path, threads: int) -> InferenceSession:
-    """A session with the options that latency tables are measured with."""
-    runtime = require("onnxruntime", extra="cpu")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.enable_cpu_mem_arena = True
-    # waiting threads would otherwise spin, and take the time of whatever else runs on the core
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+def open_session(
+    path: Path, threads: int, provider: str = "CPU", *, profile_into: Path | None = None
+) -> InferenceSession:
+    """A session with the options that latency tables are measured with.
+
+    ``profile_into``, a folder, turns profiling on: the profile goes there, and the graph as it was optimised
+    (:data:`OPTIMISED`).
+    """
+    require("onnxruntime", extra="cpu")
+    options = onnxruntime_options(threads)
+    if profile_into is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_into / "profile")
+        options.optimized_model_filepath = str(profile_into / OPTIMISED)
     if not path.is_file():
         raise ArtifactError(f"there is no engine file {path}", "check the path, or export it again")
     try:
-        session: InferenceSession = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session: InferenceSession = onnxruntime_session(path, options, provider)
     except Exception as error:  # onnxruntime raises many types, none of them public
         line = str(error).strip().splitlines()[0]
         raise ArtifactError(
@@ -98,4 +114,6 @@ def _port(end: object) -> Port:
     return Port(str(name), tuple(shape), _DTYPES.get(str(kind), str(kind)))
 
 
-ENGINES.register("onnxruntime", OnnxRuntimeEngine())
+ENGINES.register("onnxruntime", OnnxRuntimeEngine("onnxruntime", "CPU", ("fp32", "int8")))
+ENGINES.register("onnxruntime-cuda", OnnxRuntimeEngine("onnxruntime-cuda", "CUDA", ("fp32",)))
+ENGINES.register("onnxruntime-tensorrt", OnnxRuntimeEngine("onnxruntime-tensorrt", "Tensorrt", ("fp32",)))

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
-import numpy as np
-
-from hwnas.exporters.engine import engine_named
-from hwnas.latency.measure import time_callable
+from hwnas.errors import ArtifactError
+from hwnas.exporters.engine_models import adapter_for, models_for
+from hwnas.latency.keys import LatencyKey
+from hwnas.latency.measure import Setting, time_callable
+from hwnas.ops.spec import OPS
+from hwnas.shapes import Value
 
 CHANNELS, SIZE = 128, 28
 HEADROOM = 1.25
 """A denser kernel, or a quieter moment, might be this much faster."""
 
 
-def peak_macs_per_ms(engine: str, *, threads: int, seconds: float = 0.5) -> float:
+def peak_macs_per_ms(setting: Setting, *, seconds: float = 0.5) -> float:
     """Multiply-accumulates a millisecond of a dense 3x3 convolution, the kernel that runs best, with headroom."""
-    from onnx import TensorProto, checker, helper, numpy_helper, save
-
-    shape = [1, CHANNELS, SIZE, SIZE]
-    kernel = np.random.default_rng(0).normal(size=(CHANNELS, CHANNELS, 3, 3)).astype(np.float32)
-    node = helper.make_node("Conv", ["image", "kernel"], ["logits"], pads=[1, 1, 1, 1])
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("image", "logits")]
-    graph = helper.make_graph([node], "peak", ends[:1], ends[1:], [numpy_helper.from_array(kernel, "kernel")])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    checker.check_model(model)
-    macs = CHANNELS * CHANNELS * 9 * SIZE * SIZE
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "peak.onnx"
-        save(model, path)
-        with engine_named(engine).open(path, threads=threads) as session:
-            image = np.ones(shape, np.float32)
-            samples = time_callable(lambda: session.run(image), warmup_s=0.1, min_runs=20, max_seconds=seconds)
-    return HEADROOM * macs / float(samples.wall_ms.min())
+    params: dict[str, Value] = {"activation": "relu", "channels": CHANNELS, "dilation": 1, "groups": 1, "stride": 1}
+    key = LatencyKey("conv_3x3", params, ((CHANNELS, SIZE, SIZE),))
+    models = models_for(setting.engine, setting.precision, setting.batch)
+    (model,) = models.export_ops([key])
+    try:
+        opened = adapter_for(setting.engine, setting.precision).open(models.form.kernel(model), setting)
+        samples = time_callable(opened.run, warmup_s=0.1, min_runs=20, max_seconds=seconds, clock=opened.clock)
+    except Exception as error:  # an engine's exceptions have no common class
+        raise ArtifactError(f"the engine {setting.engine} cannot run a convolution: {error}") from error
+    times_ms = samples.wall_ms if samples.device_ms is None else samples.device_ms
+    macs = setting.batch * OPS.get(key.op).macs(key.input_shapes, key.params)
+    return HEADROOM * macs / float(times_ms.min())

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hwnas.cli.documents import table_document
-from hwnas.cli.options import MinutesOption, ThreadsOption
+from hwnas.cli.options import EngineOption, MinutesOption, PinOption, ThreadsOption, parse_pin
 from hwnas.cli.output import Answer
 from hwnas.cli.results import print_table
 from hwnas.cli.verb import Shell, verb
@@ -19,7 +19,12 @@ def command(
     shell: Shell,
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle of `hwnas profile plan`.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The latency table to write.")],
+    engine: EngineOption = "onnxruntime",
+    precision: Annotated[
+        str | None, typer.Option("--precision", metavar="NAME", help="Else that of the bundle's graphs.")
+    ] = None,
     threads: ThreadsOption = 1,
+    pin: PinOption = None,
     minutes: MinutesOption = 5.0,
     journal: Annotated[
         Path | None,
@@ -36,6 +41,15 @@ def command(
     if journal is not None:
         table = table_of_journal(bundle, journal, output)
     else:
-        table = measure_table(bundle, output, threads=threads, seconds=60 * minutes, progress=shell.progress)
+        table = measure_table(
+            bundle,
+            output,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            pin=parse_pin(pin),
+            seconds=60 * minutes,
+            progress=shell.progress,
+        )
     document = table_document(output, table)
     return Answer(document, lambda console: print_table(console, document))

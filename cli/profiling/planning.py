@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_CLASSES, ClassesOption, SizeOption
+from hwnas.cli.options import (
+    DEFAULT_CLASSES,
+    BatchOption,
+    ClassesOption,
+    EngineOption,
+    PrecisionOption,
+    SizeOption,
+)
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
@@ -24,6 +31,9 @@ def command(
         str, typer.Option("--space", metavar="NAME", help="The search space; all: every space there is.")
     ] = "realtime",
     classes: ClassesOption = DEFAULT_CLASSES,
+    engine: EngineOption = "onnxruntime",
+    precision: PrecisionOption = "fp32",
+    batch: BatchOption = 1,
     calibration_nets: Annotated[
         int, typer.Option("--calibration-nets", min=0, help="Whole networks that calibrate the table.")
     ] = 64,
@@ -50,6 +60,9 @@ def command(
         space,
         size_hw,
         classes,
+        engine=engine,
+        precision=precision,
+        batch=batch,
         calibration_nets=calibration_nets,
         holdout_nets=holdout_nets,
         seed=shell.seed,
@@ -61,11 +74,16 @@ def command(
         "space": bundle.space,
         "size": f"{size_hw[0]}x{size_hw[1]}",
         "classes": classes,
+        "graphs": bundle.graphs,
+        "batch": bundle.batch,
         "kernels": len(bundle.keys),
         "nets": len(bundle.nets),
         "bytes": output.stat().st_size,
         "script": script,
     }
+
+    flags = "" if engine == "onnxruntime" else f" --engine {engine}"
+    flags += "" if bundle.graphs.startswith(precision) else f" --precision {precision}"
 
     def text(console: Console) -> None:
         console.print(f"bundle       {output}", markup=False)
@@ -73,9 +91,9 @@ def command(
             f"holds        {len(bundle.keys)} kernels and {len(bundle.nets)} nets, {document['bytes']:,} bytes"
         )
         if script is None:
-            console.print(f"measure it   hwnas profile measure {output} -o table.json", markup=False)
+            console.print(f"measure it   hwnas profile measure {output}{flags} -o table.json", markup=False)
         else:
-            console.print(f"measure it   python3 {script.name} {output.name} -o measured.jsonl", markup=False)
+            console.print(f"measure it   python3 {script.name} {output.name}{flags} -o measured.jsonl", markup=False)
             console.print(f"then here    hwnas profile measure {output} --journal measured.jsonl -o table.json")
 
     return Answer(document, text)

@@ -7,6 +7,7 @@ from pathlib import Path
 from hwnas.cli.stages.data import check_pairs
 from hwnas.cli.stages.profiling import check_table
 from hwnas.data.base import open_dataset
+from hwnas.latency.measure import Setting
 from hwnas.latency.table import load_table
 from hwnas.search.strategy import STRATEGIES
 from hwnas.spaces.base import SPACES
@@ -23,6 +24,6 @@ def check_names(space: str, strategy: str) -> None:
     STRATEGIES.get(strategy)
 
 
-def check_given_table(path: Path, size_hw: tuple[int, int], threads: int) -> None:
+def check_given_table(path: Path, size_hw: tuple[int, int], setting: Setting) -> None:
     """That a latency table can be read and was measured in this setting."""
-    check_table(load_table(path), size_hw, threads)
+    check_table(load_table(path), size_hw, setting)

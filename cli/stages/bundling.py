@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ def plan_bundle(
     size_hw: tuple[int, int],
     classes: int,
     *,
+    engine: str,
+    precision: str,
+    batch: int,
     calibration_nets: int,
     holdout_nets: int,
     seed: int,
@@ -37,20 +41,26 @@ def plan_bundle(
     progress: Progress,
 ) -> Bundle:
     """Write the bundle of a space, or of all spaces together (``all``)."""
-    from hwnas.exporters.fragments import assemble_bytes
-    from hwnas.exporters.kernels import KernelExporter
+    from hwnas.exporters.engine_models import models_for
 
+    models = models_for(engine, precision, batch, seed=seed)
     rng = np.random.default_rng([seed, 1])
     if space == ALL:
         spaces = [SPACES.get(name) for name in SPACES.names()]
         planned = plan_union(
-            spaces, size_hw, classes, rng, calibration_nets=calibration_nets, holdout_nets=holdout_nets
+            spaces,
+            size_hw,
+            classes,
+            rng,
+            calibration_nets=calibration_nets,
+            holdout_nets=holdout_nets,
+            say=progress.say,
         )
     else:
         planned = plan(
             SPACES.get(space), size_hw, classes, rng, calibration_nets=calibration_nets, holdout_nets=holdout_nets
         )
-    return write_bundle(planned, output, KernelExporter(seed=seed), assemble_bytes, progress)
+    return write_bundle(planned, output, models.export_ops, models.assemble, progress, form=models.form)
 
 
 def write_script(path: Path) -> None:
@@ -61,15 +71,33 @@ def write_script(path: Path) -> None:
     write_text(path, source)
 
 
-def measure_table(path: Path, output: Path, *, threads: int, seconds: float, progress: Progress) -> LatencyTable:
-    """Time a bundle on this machine and write the table; goes on with what an earlier measuring left beside it."""
+def measure_table(
+    path: Path,
+    output: Path,
+    *,
+    engine: str,
+    precision: str | None,
+    threads: int,
+    pin: Sequence[int],
+    seconds: float,
+    progress: Progress,
+) -> LatencyTable:
+    """Time a bundle on this machine and write the table; goes on with what an earlier measuring left beside it.
+
+    Without a ``precision`` it is that of the bundle's graphs.
+    """
+    from hwnas.exporters.engine_models import program_of, setting_for, version_of
+
     bundle = read_bundle(path)
     journal = output.with_name(output.name.removesuffix(".json") + JOURNAL)
     if journal.exists():
         _check_journal(journal, bundle)
         progress.say(f"going on with the measurements in {journal}")
-    setting = measure.Setting("onnxruntime", threads=threads)
-    measure_in_process(path, journal, setting=setting, seconds=seconds, progress=progress)
+    version_of(engine)
+    setting = setting_for(bundle, engine, precision, threads)
+    measure_in_process(
+        path, journal, setting=setting, pin=pin, program=program_of(engine), seconds=seconds, progress=progress
+    )
     summary = summarise(journal, [net.name for net in bundle.nets])
     table = build_table(bundle, summary)
     save_table(table, output)
@@ -93,14 +121,22 @@ def table_of_journal(path: Path, journal: Path, output: Path) -> LatencyTable:
 
 def drift_of_table(path_or_name: str, *, kernels: int, seconds: float, seed: int, progress: Progress) -> Drift:
     """How far kernels of a table have drifted on this machine; TableError if it is a table of another setting."""
-    from hwnas.cli.stages.profiling import check_table
-    from hwnas.exporters.kernels import KernelExporter
+    from hwnas.cli.stages.profiling import check_machine, setting_of_table
+    from hwnas.exporters.engine_models import models_for
     from hwnas.latency.remeasure import drift_of
 
     table = load_table(path_or_name)
-    check_table(table, table.contract.size_hw, table.contract.threads)
+    check_machine(table)
+    setting = setting_of_table(table)
+    models = models_for(setting.engine, setting.precision, setting.batch, seed=seed)
     return drift_of(
-        table, export_ops=KernelExporter(seed=seed), progress=progress, seconds_limit=seconds, kernels=kernels
+        table,
+        export_ops=models.export_ops,
+        form=models.form,
+        program=models.program,
+        progress=progress,
+        seconds_limit=seconds,
+        kernels=kernels,
     )
 
 

@@ -1,7 +1,9 @@
-"""The profile stage: a space's kernels and nets exported, timed in ONNX Runtime, and made into a latency table."""
+"""The profile stage: a space's kernels and nets exported, timed in an engine, and made into a latency table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from hwnas.cli.stages.reach import within_reach
 from hwnas.latency.contract import TimingContract
-from hwnas.latency.measure import device_fingerprint, onnxruntime_version
+from hwnas.latency.measure import Setting
 from hwnas.latency.table import LatencyTable, check_setting, load_table, save_table
 from hwnas.spaces.base import SPACES
 
@@ -20,25 +22,44 @@ FOCUS = 0.9
 """Real networks reach about half of the peak rate: this part of the budget at the peak is nearly twice the budget."""
 
 
-def this_setting(size_hw: tuple[int, int], threads: int) -> TimingContract:
-    """The setting that a table must have been measured in to be used here."""
-    device = device_fingerprint()
+def this_setting(size_hw: tuple[int, int], setting: Setting) -> TimingContract:
+    """The timing contract that a table must agree with to be used here.
+
+    HwnasError for an engine or a precision that does not exist; MissingPackage for an engine that is not installed.
+    """
+    from hwnas.exporters.engine_models import adapter_for, version_of
+
+    device = adapter_for(setting.engine, setting.precision).fingerprint()
     return TimingContract(
         device=str(device["device"]),
         cores=int(device["cores"]),
         pinned=tuple(device["pinned"]),
         governor=str(device["governor"]),
-        engine="onnxruntime",
-        engine_version=onnxruntime_version(),
-        precision="fp32",
-        threads=threads,
+        engine=setting.engine,
+        engine_version=version_of(setting.engine),
+        precision=setting.precision,
+        batch=setting.batch,
+        threads=setting.threads,
         size_hw=size_hw,
     )
 
 
-def check_table(table: LatencyTable, size_hw: tuple[int, int], threads: int, *, force: bool = False) -> None:
-    """Refuse a table of another machine, engine, size or number of threads; TableError names the first difference."""
-    check_setting(table, this_setting(size_hw, threads), force=force)
+def check_table(table: LatencyTable, size_hw: tuple[int, int], setting: Setting, *, force: bool = False) -> None:
+    """Refuse a table of another machine, engine, precision, batch, size or threads, naming the differences."""
+    check_setting(table, this_setting(size_hw, setting), force=force)
+
+
+def setting_of_table(table: LatencyTable) -> Setting:
+    """The setting in which to time more of what a table holds."""
+    contract = table.contract
+    return Setting(contract.engine, contract.precision, contract.threads, contract.batch)
+
+
+def check_machine(table: LatencyTable) -> None:
+    """Refuse a table that was not measured on this machine with this version of its engine."""
+    here = this_setting(table.contract.size_hw, setting_of_table(table))
+    # cores can be given to the process that measures; that they exist is seen there
+    check_setting(table, replace(here, pinned=table.contract.pinned))
 
 
 def profile_space(
@@ -46,35 +67,40 @@ def profile_space(
     size_hw: tuple[int, int],
     classes: int,
     *,
-    threads: int,
+    setting: Setting,
     seconds: float,
     table: Path,
     seed: int,
     progress: Progress,
     focus_ms: float | None = None,
+    pin: Sequence[int] = (),
 ) -> LatencyTable:
     """Measure and write ``table``, within ``seconds``; an interrupted profile goes on where it was.
 
     With ``focus_ms``, the table is for budgets about that: it is led by genotypes that could be had within twice that.
     """
-    from hwnas.exporters.fragments import assemble_bytes
-    from hwnas.exporters.kernels import KernelExporter
+    from hwnas.exporters.engine_models import models_for, version_of
     from hwnas.exporters.peak import peak_macs_per_ms
     from hwnas.latency.profile import profile
 
+    models = models_for(setting.engine, setting.precision, setting.batch, seed=seed)
+    version_of(setting.engine)
     draws = None
     if focus_ms is not None:
-        rate = peak_macs_per_ms("onnxruntime", threads=threads)
+        rate = peak_macs_per_ms(setting)
         limit_ms = FOCUS * focus_ms
         draws = within_reach(SPACES.get(space), size_hw, classes, macs_per_ms=rate, limit_ms=limit_ms, seed=seed)
     return profile(
         SPACES.get(space),
         size_hw,
         classes,
-        threads=threads,
+        setting=setting,
+        pin=pin,
         seconds_limit=seconds,
-        export_ops=KernelExporter(seed=seed),
-        assemble=assemble_bytes,
+        export_ops=models.export_ops,
+        assemble=models.assemble,
+        form=models.form,
+        program=models.program,
         out_path=table,
         rng=np.random.default_rng([seed, 1]),
         progress=progress,
@@ -89,7 +115,7 @@ def add_missing(
 
     Raises TableError if the table was measured in another setting than this machine's.
     """
-    from hwnas.exporters.kernels import KernelExporter
+    from hwnas.exporters.engine_models import models_for
     from hwnas.latency.keys import LatencyKey, keys_of
     from hwnas.latency.plan import space_factors
     from hwnas.latency.remeasure import with_missing
@@ -98,14 +124,22 @@ def add_missing(
 
     table = load_table(path)
     size_hw, classes = table.contract.size_hw, int(table.provenance["classes"])
-    check_table(table, size_hw, table.contract.threads)
+    check_machine(table)
     if genotype is not None:
         wanted = list(keys_of(expand(resolve_genotype(genotype), (3, *size_hw), classes)).values())
     else:
         factors = space_factors(SPACES.get(space), size_hw, classes, np.random.default_rng([seed, 1]))
         wanted = [key for key in factors.values if isinstance(key, LatencyKey)]
+    setting = setting_of_table(table)
+    models = models_for(setting.engine, setting.precision, setting.batch, seed=seed)
     completed = with_missing(
-        table, wanted, export_ops=KernelExporter(seed=seed), progress=progress, seconds_limit=seconds
+        table,
+        wanted,
+        export_ops=models.export_ops,
+        form=models.form,
+        program=models.program,
+        progress=progress,
+        seconds_limit=seconds,
     )
     save_table(completed, path)
     return completed

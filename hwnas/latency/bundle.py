@@ -33,6 +33,23 @@ ExportOps = Callable[[Sequence[LatencyKey]], Iterable[bytes]]
 Assemble = Callable[[OpGraph, Mapping[str, bytes]], bytes]
 """An op graph and the exported fragment of each of its keys (by text) → one ONNX model of the whole net."""
 
+
+def _as_it_is(model: bytes) -> bytes:
+    return model
+
+
+@dataclass(frozen=True)
+class ModelForm:
+    """What becomes of the exported models before they go into a bundle: they are quantized, or take more images."""
+
+    graphs: str = "fp32"
+    """The form's name, as in ``measure.Adapter.graphs``."""
+    batch: int = 1
+    kernel: Callable[[bytes], bytes] = _as_it_is
+    net: Callable[[bytes], bytes] = _as_it_is
+
+
+FLOAT = ModelForm()
 CHUNK = 1000
 """Kernels exported in one call, between looks at the clock."""
 
@@ -58,6 +75,9 @@ class Bundle:
     nets: tuple[Net, ...]
     planned: Mapping[str, int]
     fingerprint: str
+    graphs: str = "fp32"
+    """The form of its models, as in :class:`ModelForm`."""
+    batch: int = 1
 
     def graph(self, net: Net) -> OpGraph:
         """The op graph of one of its nets."""
@@ -72,12 +92,13 @@ def write_bundle(
     progress: Progress,
     *,
     seconds: float = float("inf"),
+    form: ModelForm = FLOAT,
 ) -> Bundle:
     """Export the plan's kernels in their order and its nets; what ``seconds`` do not suffice for is left out.
 
     A time limit cuts kernels and nets alike: two thirds of it go to kernels. Keys that a net needs are always exported.
     """
-    write_with(path, lambda beside: _fill(plan, beside, export_ops, assemble, progress, seconds))
+    write_with(path, lambda beside: _fill(plan, beside, _Exports(export_ops, assemble, form), progress, seconds))
     return read_bundle(path)
 
 
@@ -97,20 +118,28 @@ def read_bundle(path: Path) -> Bundle:
             ),
             planned=dict(manifest["planned"]),
             fingerprint=str(manifest["fingerprint"]),
+            graphs=str(manifest.get("graphs", "fp32")),
+            batch=int(manifest.get("batch", 1)),
         )
     except MeasureError as error:
         raise TableError(str(error), "make it again with `hwnas profile`") from error
-    except (KeyError, TypeError, IndexError, HwnasError) as error:
-        raise TableError(f"the manifest of the bundle {path} is damaged: {error}", "make the bundle again") from error
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        said = error.message if isinstance(error, HwnasError) else error
+        raise TableError(f"the manifest of the bundle {path} is damaged: {said}", "make the bundle again") from error
 
 
-def _fill(
-    plan: Plan, path: Path, export_ops: ExportOps, assemble: Assemble, progress: Progress, seconds: float
-) -> None:
+@dataclass(frozen=True)
+class _Exports:
+    export_ops: ExportOps
+    assemble: Assemble
+    form: ModelForm
+
+
+def _fill(plan: Plan, path: Path, exports: _Exports, progress: Progress, seconds: float) -> None:
     start = time.monotonic()
     nets = plan.nets
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        writer = _Writer(archive, export_ops)
+        writer = _Writer(archive, exports)
         with progress.task("exporting kernels", len(plan.keys)) as task:
             for first in range(0, len(plan.keys), CHUNK):
                 if first and time.monotonic() - start > seconds * 2 / 3:
@@ -122,7 +151,7 @@ def _fill(
                 if done > 2 and time.monotonic() - start > seconds:
                     break
                 graph = expand(genotype, (3, *plan.size_hw), plan.classes)
-                writer.add_net(role, genotype, graph, assemble)
+                writer.add_net(role, genotype, graph)
                 task.update(done)
         archive.writestr(REFERENCE, reference_model())
         manifest = writer.manifest(plan)
@@ -132,9 +161,9 @@ def _fill(
 class _Writer:
     """Collects what goes into the archive."""
 
-    def __init__(self, archive: zipfile.ZipFile, export_ops: ExportOps) -> None:
+    def __init__(self, archive: zipfile.ZipFile, exports: _Exports) -> None:
         self.archive = archive
-        self.export_ops = export_ops
+        self.exports = exports
         self.fragments: dict[str, bytes] = {}
         self.kernels: list[dict[str, Any]] = []
         self.nets: list[dict[str, Any]] = []
@@ -142,18 +171,19 @@ class _Writer:
     def add(self, keys: Sequence[LatencyKey]) -> None:
         """Export the keys that are not there yet."""
         missing = [key for key in dict.fromkeys(keys) if key.text not in self.fragments]
-        for key, model in zip(missing, self.export_ops(missing) if missing else (), strict=True):
+        for key, model in zip(missing, self.exports.export_ops(missing) if missing else (), strict=True):
             name = f"k{len(self.kernels):05d}"
             self.fragments[key.text] = model
             self.kernels.append({"name": name, "key": key.text, "file": f"kernels/{name}.onnx"})
-            self.archive.writestr(f"kernels/{name}.onnx", model)
+            self.archive.writestr(f"kernels/{name}.onnx", self.exports.form.kernel(model))
 
-    def add_net(self, role: str, genotype: Genotype, graph: OpGraph, assemble: Assemble) -> None:
+    def add_net(self, role: str, genotype: Genotype, graph: OpGraph) -> None:
         keys = list(keys_of(graph).values())
         self.add(keys)
         name = f"n{len(self.nets):04d}"
         file = f"nets/{name}.onnx"
-        self.archive.writestr(file, assemble(graph, {key.text: self.fragments[key.text] for key in keys}))
+        net = self.exports.assemble(graph, {key.text: self.fragments[key.text] for key in keys})
+        self.archive.writestr(file, self.exports.form.net(net))
         self.nets.append({"name": name, "role": role, "file": file, "genotype": genotype_to_dict(genotype)})
 
     def manifest(self, plan: Plan) -> dict[str, Any]:
@@ -164,6 +194,8 @@ class _Writer:
             "space": plan.space,
             "size_hw": list(plan.size_hw),
             "classes": plan.classes,
+            "graphs": self.exports.form.graphs,
+            "batch": self.exports.form.batch,
             "planned": {"kernels": len(plan.keys), "nets": len(plan.nets)},
             "kernels": self.kernels,
             "nets": self.nets,

@@ -49,7 +49,7 @@ class TimingContract:
     runs: int = 0
     estimator: str = ""
     clock: str = ""
-    """``cpu`` (process CPU time) or ``wall``."""
+    """``cpu`` (process CPU time), ``wall``, or ``device`` (a GPU's own events)."""
     date: str = ""
     reference_ms: float = 0.0
     """Median time of the reference kernel (see ``reference.py``) that was timed in between; 0 where none was."""

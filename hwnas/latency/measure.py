@@ -1,25 +1,32 @@
-"""Times ONNX kernels and nets on the device. One file: needs Python, numpy and onnxruntime, nothing of hwnas.
+"""Times ONNX kernels and nets on the device. One file: needs Python, numpy and an engine, nothing of hwnas.
 
-    python measure.py bundle.zip -o measured.jsonl --threads 1
+    python measure.py bundle.zip -o measured.jsonl --engine onnxruntime --threads 1
 
 Every finished block of runs is one JSON line, appended and synced, so that a killed measurement goes on where it was.
 The blocks of all kernels are interleaved in passes, each pass with a fresh session, and a reference kernel is timed
 beside each, so that the drift of a shared machine is seen and can be divided out. Beside wall time goes the process's
-CPU time, which at one thread does not count what other processes took.
+CPU time, which at one thread does not count what other processes took; work on a GPU is timed by its own events.
+
+What drives a GPU here (``Gpu``, the CUDA and TensorRT providers, ``_open_tensorrt``) was written against the
+libraries' documented interfaces and has never been executed.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import importlib
 import json
 import os
 import platform
 import resource
+import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +59,8 @@ class Samples:
     """Whether the process was interrupted (involuntary context switch) during the sample."""
     inner: int
     warmup_runs: int
+    device_ms: np.ndarray[Any, np.dtype[np.float64]] | None = None
+    """By the accelerator's own events, where the engine works on one."""
 
     @property
     def runs(self) -> int:
@@ -67,17 +76,23 @@ def time_callable(
     max_seconds: float = 1.0,
     sample_ms: float = 0.2,
     target_error: float = 0.0,
+    clock: Gpu | None = None,
 ) -> Samples:
     """Warm up until stable, then sample until ``max_seconds`` are over, but at least ``min_runs`` samples.
 
     Runs shorter than ``sample_ms`` are grouped, so that reading the clocks costs little. With a positive
     ``target_error`` sampling stops early, once the interquartile range over √n, relative to the median, is below it.
+    With a ``clock``, each run is a sample and is timed by it, too.
     """
+    device: list[float] = []
+    if clock is not None:
+        run, sample_ms = _clocked(run, clock, device), 0.0
     once_ms, warmup_runs = _warm_up(run, warmup_s)
     inner = max(1, int(np.ceil(sample_ms / max(once_ms, 1e-6))))
     wall: list[float] = []
     cpu: list[float] = []
     disturbed: list[bool] = []
+    device.clear()
     end = time.perf_counter() + max_seconds
     while len(wall) < min_runs or time.perf_counter() < end:
         switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
@@ -88,14 +103,24 @@ def time_callable(
         wall.append((stop - start) / inner / 1e6)
         cpu.append((cpu_stop - cpu_start) / inner / 1e6)
         disturbed.append(resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw > switches)
-        if target_error > 0 and len(wall) >= min_runs and len(wall) % 5 == 0 and _error(cpu) < target_error:
+        if target_error > 0 and len(wall) >= min_runs and len(wall) % 5 == 0 and _error(device or cpu) < target_error:
             break
-    return Samples(np.array(wall), np.array(cpu), np.array(disturbed), inner, warmup_runs)
+    own = np.array(device) if clock is not None else None
+    return Samples(np.array(wall), np.array(cpu), np.array(disturbed), inner, warmup_runs, own)
 
 
-def time_reference(run: Callable[[], object]) -> Samples:
+def _clocked(run: Callable[[], object], clock: Gpu, times_ms: list[float]) -> Callable[[], object]:
+    def clocked() -> None:
+        clock.start()
+        run()
+        times_ms.append(clock.stop_ms())
+
+    return clocked
+
+
+def time_reference(run: Callable[[], object], clock: Gpu | None = None) -> Samples:
     """A short block of the reference kernel: how fast the machine is at this moment."""
-    return time_callable(run, warmup_s=0.003, min_runs=MIN_SAMPLES, max_seconds=0.015)
+    return time_callable(run, warmup_s=0.003, min_runs=MIN_SAMPLES, max_seconds=0.015, clock=clock)
 
 
 def _warm_up(run: Callable[[], object], warmup_s: float) -> tuple[float, int]:
@@ -151,6 +176,255 @@ def _governor() -> str:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """How an engine is to run a model. ``batch`` is that of the bundle's graphs: their shapes are static."""
+
+    engine: str
+    precision: str = "fp32"
+    threads: int = 1
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that is ready: ``run`` runs it once on fixed inputs, on a GPU between two calls of its ``clock``."""
+
+    run: Callable[[], object]
+    clock: Gpu | None = None
+
+
+def fixed_inputs(ends: Sequence[tuple[str, Sequence[int], Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    """Numbers between 0 and 1, or bytes, for inputs of given name, shape and numpy type."""
+    rng = np.random.default_rng(0)
+    return {
+        name: (rng.random(shape) if np.issubdtype(dtype, np.floating) else rng.integers(0, 100, shape)).astype(dtype)
+        for name, shape, dtype in ends
+    }
+
+
+ORT_TYPES = {"float": np.float32, "float16": np.float16, "uint8": np.uint8, "int8": np.int8}
+
+
+def onnxruntime_options(threads: int) -> Any:
+    """The onnxruntime.SessionOptions that everything here is timed with."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # waiting threads would otherwise spin, and take the time of whatever else runs on the core
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def onnxruntime_session(model: Any, options: Any, provider: str = "CPU", **settings: str) -> Any:
+    """An onnxruntime.InferenceSession of a path or bytes by a provider; a MeasureError if it cannot start."""
+    import onnxruntime
+
+    wanted = f"{provider}ExecutionProvider"
+    if wanted in onnxruntime.get_available_providers():
+        session = onnxruntime.InferenceSession(model, options, providers=[(wanted, settings)])
+        if wanted in session.get_providers():  # it would fall back to the CPU in silence
+            return session
+    raise MeasureError(f"this onnxruntime cannot start its {wanted}: it needs onnxruntime-gpu and its libraries")
+
+
+def _open_onnxruntime(model: bytes, setting: Setting, provider: str = "CPU") -> Opened:
+    """On a GPU inputs and outputs stay there."""
+    gpu = Gpu() if provider != "CPU" else None
+    options = {"user_compute_stream": str(gpu.stream.value)} if gpu else {}
+    if provider == "Tensorrt" and setting.precision != "fp32":
+        options[f"trt_{setting.precision}_enable"] = "1"
+    session = onnxruntime_session(model, onnxruntime_options(setting.threads), provider, **options)
+    ends = [(end.name, end.shape, ORT_TYPES[end.type[7:-1]]) for end in session.get_inputs()]  # "tensor(float)"
+    feeds = fixed_inputs(ends)
+    if gpu is None:
+        return Opened(lambda: session.run(None, feeds))
+    binding = session.io_binding()
+    for name, array in feeds.items():
+        binding.bind_ortvalue_input(
+            name, importlib.import_module("onnxruntime").OrtValue.ortvalue_from_numpy(array, "cuda")
+        )
+    for end in session.get_outputs():
+        binding.bind_output(end.name, "cuda")
+    return Opened(lambda: session.run_with_iobinding(binding), gpu)
+
+
+OPENVINO_HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "fp16": "f16"}
+"""What is computed in where a graph holds floats: an int8 graph says by itself what is in int8."""
+
+
+def openvino_compiled(model: Any, precision: str, threads: int, *, profiling: bool = False) -> Any:
+    """An openvino.CompiledModel of an openvino.Model, a path or bytes; a precision that it lacks is a MeasureError.
+
+    OpenVINO takes any precision and falls back in silence, so it is asked what it will compute in.
+    """
+    import openvino
+
+    hint = OPENVINO_HINTS[precision]
+    config = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": hint,
+        "ENABLE_CPU_PINNING": False,  # which cores are used is decided for the whole process
+        "PERF_COUNT": profiling,
+    }
+    core = openvino.Core()
+    if not isinstance(model, openvino.Model):
+        model = core.read_model(model)
+    compiled = core.compile_model(model, "CPU", config)
+    used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if used != hint:
+        raise MeasureError(f"OpenVINO does not compute in {precision} on this processor, but in {used}")
+    return compiled
+
+
+def _open_openvino(model: bytes, setting: Setting) -> Opened:
+    compiled = openvino_compiled(model, setting.precision, setting.threads)
+    ends = [(end.get_any_name(), tuple(end.shape), end.get_element_type().to_dtype()) for end in compiled.inputs]
+    feeds = list(fixed_inputs(ends).values())
+    request = compiled.create_infer_request()
+    return Opened(lambda: request.infer(feeds, share_inputs=True))
+
+
+class Gpu:
+    """The first NVIDIA GPU, a stream on it and that stream's clock, through the driver's library."""
+
+    def __init__(self) -> None:
+        self._cuda = ctypes.CDLL("libcuda.so.1")
+        context, self.stream = ctypes.c_void_p(), ctypes.c_void_p()
+        self._begin, self._end = ctypes.c_void_p(), ctypes.c_void_p()
+        self._buffers: list[ctypes.c_uint64] = []
+        self._call("cuInit", 0)
+        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), 0)  # the CUDA runtime's, and so the engines'
+        self._call("cuCtxSetCurrent", context)
+        self._call("cuStreamCreate", ctypes.byref(self.stream), 0)
+        for event in (self._begin, self._end):
+            self._call("cuEventCreate", ctypes.byref(event), 0)
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        if status := getattr(self._cuda, name)(*arguments):
+            raise MeasureError(f"the GPU's driver failed in {name} (CUDA error {status})")
+
+    def start(self) -> None:
+        """Begin timing what is queued on the stream from now on."""
+        self._call("cuEventRecord", self._begin, self.stream)
+
+    def stop_ms(self) -> float:
+        """Wait for the stream; milliseconds since ``start``, by the GPU."""
+        elapsed = ctypes.c_float()
+        self._call("cuEventRecord", self._end, self.stream)
+        self._call("cuEventSynchronize", self._end)
+        self._call("cuEventElapsedTime", ctypes.byref(elapsed), self._begin, self._end)
+        return elapsed.value
+
+    def buffer(self, array: np.ndarray[Any, Any]) -> int:
+        """Address of a copy of ``array`` on the GPU; it lives as long as this object."""
+        self._buffers.append(address := ctypes.c_uint64())
+        self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(array.nbytes))
+        self._call("cuMemcpyHtoD_v2", address, ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes))
+        return address.value
+
+    def __del__(self) -> None:
+        for address in getattr(self, "_buffers", []):
+            self._cuda.cuMemFree_v2(address)
+
+
+def tensorrt_engine(trt: Any, model: bytes) -> Any:
+    """A serialized TensorRT engine of an ONNX model, whose types say the precision; ``trt`` is the package."""
+    builder = trt.Builder(logger := trt.Logger(trt.Logger.ERROR))
+    typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)  # from version 11 on there is no other
+    network = builder.create_network(0 if typed is None else 1 << int(typed))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(model):
+        raise MeasureError(f"TensorRT cannot read the model: {parser.get_error(0).desc()}")
+    if (engine := builder.build_serialized_network(network, builder.create_builder_config())) is None:
+        raise MeasureError("TensorRT cannot build the model")
+    return engine
+
+
+def _open_tensorrt(model: bytes, package: str) -> Opened:
+    trt, gpu = importlib.import_module(package), Gpu()
+    runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
+    engine = runtime.deserialize_cuda_engine(tensorrt_engine(trt, model))
+    context = engine.create_execution_context()
+    names = [engine.get_tensor_name(place) for place in range(engine.num_io_tensors)]
+    ends = [(n, tuple(engine.get_tensor_shape(n)), trt.nptype(engine.get_tensor_dtype(n))) for n in names]
+    for name, array in fixed_inputs(ends).items():  # of the outputs, too: those are places to write to
+        context.set_tensor_address(name, gpu.buffer(array))
+    owners = (runtime, engine)  # must live as long as the context
+    return Opened(lambda: (context.execute_async_v3(gpu.stream.value), owners), gpu)
+
+
+def gpu_facts() -> dict[str, str]:
+    """What nvidia-smi says of the first GPU and its clocks now; empty where it cannot be asked."""
+    fields = ("name", "driver_version", "clocks.max.sm", "clocks.sm", "clocks.mem", "temperature.gpu")
+    query = ["nvidia-smi", "-i", "0", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return dict(zip(fields, map(str.strip, said.split(",")), strict=False))
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An engine to be timed. ``graphs``: precision → the form of the graphs that it takes for it."""
+
+    package: str
+    graphs: dict[str, str]
+    open: Callable[[bytes, Setting], Opened]
+    on_gpu: bool = False
+
+    def version(self) -> str:
+        """Version of the installed package; an ImportError without it."""
+        return str(importlib.import_module(self.package).__version__)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What it runs on, as :func:`device_fingerprint`; a GPU has the limit of its clock in place of a governor."""
+        if not self.on_gpu:
+            return device_fingerprint()
+        gpu = {"name": "unknown GPU", "driver_version": "unknown", "clocks.max.sm": "unknown", **gpu_facts()}
+        limit = f"SM clock up to {gpu['clocks.max.sm']} MHz"
+        return {**device_fingerprint(), "device": f"{gpu['name']} (driver {gpu['driver_version']})", "governor": limit}
+
+
+# fp16 graphs hold fp16 weights; symmetric ones have no zero points, which TensorRT does not know
+_ORT = {"fp32": "fp32", "int8": "int8"}
+_CUDA = {"fp32": "fp32", "fp16": "fp16"}
+_TRT = {**_CUDA, "int8": "int8-symmetric"}
+ENGINES: dict[str, Adapter] = {
+    "onnxruntime": Adapter("onnxruntime", _ORT, _open_onnxruntime),
+    "onnxruntime-cuda": Adapter("onnxruntime", _CUDA, partial(_open_onnxruntime, provider="CUDA"), True),
+    "onnxruntime-tensorrt": Adapter("onnxruntime", _TRT, partial(_open_onnxruntime, provider="Tensorrt"), True),
+    "openvino": Adapter("openvino", {**_ORT, "fp16": "fp32", "bf16": "fp32"}, _open_openvino),
+    "tensorrt": Adapter("tensorrt", _TRT, lambda model, _: _open_tensorrt(model, "tensorrt"), True),
+    "tensorrt-rtx": Adapter("tensorrt_rtx", _TRT, lambda model, _: _open_tensorrt(model, "tensorrt_rtx"), True),
+}
+
+
+def engine_named(name: str) -> Adapter:
+    """The adapter of an engine; an unknown name is a MeasureError that lists those there are."""
+    if name not in ENGINES:
+        raise MeasureError(f"unknown engine {name!r}: there are {', '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+def setting_of(manifest: dict[str, Any], engine: str, precision: str, threads: int) -> Setting:
+    """The setting in which a bundle's graphs are timed; a precision that they are not made for is a MeasureError."""
+    form, forms = str(manifest.get("graphs", "fp32")), engine_named(engine).graphs
+    precision = precision or form.partition("-")[0]
+    if precision not in forms:
+        raise MeasureError(f"the engine {engine} is not timed in {precision}, only in {', '.join(forms)}")
+    if forms[precision] != form:
+        needed = f"{precision} in {engine} needs {forms[precision]} graphs: plan it for that engine and precision"
+        raise MeasureError(f"the bundle holds {form} graphs, and {needed}")
+    return Setting(engine, precision, threads, int(manifest.get("batch", 1)))
+
+
+@dataclass(frozen=True)
 class Job:
     """One model of the bundle: ``kind`` is ``kernel`` or ``net``; ``file`` is its path inside the archive."""
 
@@ -187,28 +461,6 @@ def _jobs_of(manifest: dict[str, Any]) -> list[Job]:
     nets = [Job(str(item["name"]), "net", str(item["file"])) for item in manifest["nets"]]
     placed = [((i + 0.5) / max(1, len(group)), job) for group in (kernels, nets) for i, job in enumerate(group)]
     return [job for _, job in sorted(placed, key=lambda pair: pair[0])]
-
-
-def open_onnxruntime(model: bytes, threads: int) -> Callable[[], object]:
-    """A closure that runs the model once on fixed inputs, single-threaded but for ``threads`` inside ops."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(0)
-    feeds = {item.name: rng.random(item.shape, dtype=np.float32) for item in session.get_inputs()}
-    return lambda: session.run(None, feeds)
-
-
-def onnxruntime_version() -> str:
-    """Version of the installed onnxruntime."""
-    import onnxruntime
-
-    return str(onnxruntime.__version__)
 
 
 @dataclass
@@ -277,6 +529,8 @@ def measure_bundle(
     bundle: Path,
     out: Path,
     *,
+    engine: str = "onnxruntime",
+    precision: str = "",
     threads: int = 1,
     seconds: float = 240.0,
     passes: int = 4,
@@ -286,23 +540,28 @@ def measure_bundle(
 ) -> bool:
     """Time every model of the bundle into the journal ``out``; whether all got at least one pass.
 
+    ``engine`` is one of ``ENGINES``; ``precision`` is that of the bundle's graphs if left out.
     Goes on with what ``out`` holds already. Stops after ``seconds``, after ``passes``, or when the passes of every
     model agree within ``target_error``. ``say`` is told the share that is done. Models in ``crashed``, at which an
     earlier process died, are recorded as failed. The model being timed is named in ``out`` + ``.current``.
     """
     manifest = read_manifest(bundle)
+    adapter = engine_named(engine)
+    setting = setting_of(manifest, engine, precision, threads)
     header = {
         "bundle": manifest["fingerprint"],
-        "engine": "onnxruntime",
-        "engine_version": onnxruntime_version(),
+        "engine": engine,
+        "engine_version": adapter.version(),
+        "precision": setting.precision,
+        "batch": setting.batch,
         "threads": threads,
-        **device_fingerprint(),
+        **adapter.fingerprint(),
     }
     journal = Journal.open(out, header)
     for name in crashed:
         journal.append({"name": name, "error": "the engine crashed while building or running it"})
     with zipfile.ZipFile(bundle) as archive:
-        work = _Work(archive, _jobs_of(manifest), journal, threads, seconds, say)
+        work = _Work(archive, _jobs_of(manifest), journal, adapter, setting, seconds, say)
         for number in range(passes):
             if not work.run_pass(number, passes, target_error):
                 break
@@ -319,7 +578,8 @@ class _Work:
         archive: zipfile.ZipFile,
         jobs: Sequence[Job],
         journal: Journal,
-        threads: int,
+        adapter: Adapter,
+        setting: Setting,
         seconds: float,
         say: Callable[[float, str], object],
     ) -> None:
@@ -327,7 +587,8 @@ class _Work:
         self.jobs = jobs
         self.journal = journal
         self.current = journal.path.with_name(journal.path.name + ".current")
-        self.threads = threads
+        self.adapter = adapter
+        self.setting = setting
         self.start = time.monotonic()
         self.seconds = seconds
         self.say = say
@@ -339,14 +600,14 @@ class _Work:
 
     def _remember(self, line: dict[str, Any]) -> None:
         if "cpu_ms" in line:
-            self.blocks.setdefault(line["name"], {})[int(line["pass"])] = float(line["cpu_ms"][3])
+            self.blocks.setdefault(line["name"], {})[int(line["pass"])] = float(line[clock_of(line)][3])
 
-    def _open_reference(self) -> Callable[[], object]:
+    def _open_reference(self) -> Opened:
         model = self.archive.read(REFERENCE)
         try:
-            run = open_onnxruntime(model, self.threads)
-            run()
-            return run
+            opened = self.adapter.open(model, Setting(self.setting.engine, threads=self.setting.threads))
+            opened.run()
+            return opened
         except Exception as error:  # the engine's own exceptions have no common class
             raise MeasureError(f"the engine cannot run the reference kernel: {error}") from error
 
@@ -381,14 +642,17 @@ class _Work:
         return bool(np.ptp(values) / np.median(values) / np.sqrt(len(values)) > target_error)
 
     def _time_reference(self, number: int) -> None:
-        samples = time_reference(self.reference)
-        self.journal.append({"name": "reference", "pass": number, **_summary(samples)})
+        samples = time_reference(self.reference.run, self.reference.clock)
+        clocks = {"gpu": gpu_facts()} if self.reference.clock is not None else {}
+        self.journal.append({"name": "reference", "pass": number, **_summary(samples), **clocks})
 
     def _time_job(self, job: Job, number: int, block_s: float) -> None:
         self.current.write_text(job.name, encoding="utf-8")
         try:
-            run = open_onnxruntime(self.archive.read(job.file), self.threads)
-            samples = time_callable(run, warmup_s=block_s / 3, min_runs=MIN_SAMPLES, max_seconds=block_s)
+            opened = self.adapter.open(self.archive.read(job.file), self.setting)
+            samples = time_callable(
+                opened.run, warmup_s=block_s / 3, min_runs=MIN_SAMPLES, max_seconds=block_s, clock=opened.clock
+            )
             line = {"name": job.name, "pass": number, **_summary(samples)}
             if job.kind == "net":
                 line["samples_ms"] = [round(float(value), 6) for value in samples.wall_ms[_kept(samples)]]
@@ -416,13 +680,21 @@ def _summary(samples: Samples) -> dict[str, Any]:
         "warmup_runs": samples.warmup_runs,
         "disturbed": round(float(samples.disturbed.mean()), 4),
     }
-    for clock, values in (("cpu_ms", samples.cpu_ms[kept]), ("wall_ms", samples.wall_ms[kept])):
+    clocks = {"cpu_ms": samples.cpu_ms, "wall_ms": samples.wall_ms}
+    if samples.device_ms is not None:
+        clocks["device_ms"] = samples.device_ms
+    for clock, values in ((name, times[kept]) for name, times in clocks.items()):
         trimmed = np.sort(values)[: max(1, int(np.ceil(0.8 * len(values))))].mean()
         numbers = [float(value) for value in (*np.quantile(values, QUANTILES), trimmed)]
         if not all(np.isfinite(number) and number > 0 for number in numbers):
             raise MeasureError(f"the {clock[:-3]} clock gave a time of {min(numbers)} ms")
         document[clock] = [float(f"{number:.6g}") for number in numbers]
     return document
+
+
+def clock_of(block: dict[str, Any]) -> str:
+    """Which of a block's clocks is nearest to what the work itself took."""
+    return "device_ms" if "device_ms" in block else "cpu_ms"
 
 
 def _progress_lines() -> Callable[[float, str], object]:
@@ -436,6 +708,8 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Time the models of a bundle into a journal of JSON lines.")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--engine", default="onnxruntime", help=f"one of: {', '.join(ENGINES)}")
+    parser.add_argument("--precision", default="", help="fp32, fp16, bf16 or int8; else that of the bundle's graphs")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=240.0, help="stop after this long")
     parser.add_argument("--passes", type=int, default=4)
@@ -454,6 +728,8 @@ def main(argv: Sequence[str]) -> int:
         complete = measure_bundle(
             arguments.bundle,
             arguments.out,
+            engine=arguments.engine,
+            precision=arguments.precision,
             threads=arguments.threads,
             seconds=arguments.seconds,
             passes=arguments.passes,

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from hwnas.errors import TableError
-from hwnas.latency.bundle import ExportOps, write_bundle
+from hwnas.latency.bundle import FLOAT, ExportOps, ModelForm, write_bundle
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.keys import LatencyKey, parse_key
+from hwnas.latency.measure import Setting
 from hwnas.latency.plan import Plan
-from hwnas.latency.profile import contract_of, measure_in_process
+from hwnas.latency.profile import PROGRAM, contract_of, measure_in_process
 from hwnas.latency.summary import summarise
 from hwnas.latency.table import Entry, LatencyTable, check_setting
 from hwnas.progress import Progress
@@ -37,6 +38,8 @@ def with_missing(
     export_ops: ExportOps,
     progress: Progress,
     seconds_limit: float,
+    form: ModelForm = FLOAT,
+    program: Sequence[str] = PROGRAM,
     force: bool = False,
 ) -> LatencyTable:
     """The table with those of ``keys`` added that it lacks, timed now on this machine.
@@ -46,7 +49,7 @@ def with_missing(
     wanted = [key for key in dict.fromkeys(keys) if key.text not in table.entries]
     if not wanted:
         return table
-    entries, failures, contract = _timed(table, wanted, export_ops, progress, seconds_limit)
+    entries, failures, contract = _timed(table, wanted, export_ops, progress, seconds_limit, form, program)
     check_setting(table, contract, force=force)
     kernels, planned = table.coverage.get("kernels", (len(table.entries), len(table.entries)))
     kernels += len(entries)
@@ -65,12 +68,15 @@ def drift_of(
     progress: Progress,
     seconds_limit: float = 20.0,
     kernels: int = 24,
+    form: ModelForm = FLOAT,
+    program: Sequence[str] = PROGRAM,
     force: bool = False,
 ) -> Drift:
     """Re-time a sample of the table's kernels, spread evenly over their times, and compare."""
     ordered = sorted(table.entries, key=lambda text: table.entries[text].ms)
     sample = [ordered[int(i)] for i in np.unique(np.linspace(0, len(ordered) - 1, kernels).round())]
-    entries, _, contract = _timed(table, [parse_key(text) for text in sample], export_ops, progress, seconds_limit)
+    keys = [parse_key(text) for text in sample]
+    entries, _, contract = _timed(table, keys, export_ops, progress, seconds_limit, form, program)
     check_setting(table, contract, force=force)
     if not entries:
         raise TableError("no kernel of the table could be timed again", "allow more time, or profile anew")
@@ -80,16 +86,27 @@ def drift_of(
 
 
 def _timed(
-    table: LatencyTable, keys: Sequence[LatencyKey], export_ops: ExportOps, progress: Progress, seconds: float
+    table: LatencyTable,
+    keys: Sequence[LatencyKey],
+    export_ops: ExportOps,
+    progress: Progress,
+    seconds: float,
+    form: ModelForm,
+    program: Sequence[str],
 ) -> tuple[dict[str, Entry], dict[str, str], TimingContract]:
     """Entries and failures by key text, and the contract they were made under."""
-    size_hw = table.contract.size_hw
+    contract = table.contract
+    size_hw = contract.size_hw
+    setting = Setting(contract.engine, contract.precision, contract.threads, contract.batch)
     classes = int(table.provenance.get("classes", 2))
     plan = Plan(str(table.provenance.get("space", "")), size_hw, classes, tuple(keys), {}, (), ())
     with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
         journal = Path(folder) / "measured.jsonl"
-        bundle = write_bundle(plan, Path(folder) / "bundle.zip", export_ops, lambda graph, parts: b"", progress)
-        measure_in_process(bundle.path, journal, threads=table.contract.threads, seconds=seconds, progress=progress)
+        path = Path(folder) / "bundle.zip"
+        bundle = write_bundle(plan, path, export_ops, lambda graph, parts: b"", progress, form=form)
+        measure_in_process(
+            path, journal, setting=setting, pin=contract.pinned, program=program, seconds=seconds, progress=progress
+        )
         summary = summarise(journal, [])
     entries = {bundle.keys[name].text: Entry(timing.ms, timing.spread) for name, timing in summary.timings.items()}
     failures = {bundle.keys[name].text: message for name, message in summary.failures.items()}

@@ -69,11 +69,12 @@ def summarise(path: Path, nets: Sequence[str]) -> Summary:
 def _summarise(lines: Sequence[Mapping[str, Any]], nets: set[str]) -> Summary:
     header, blocks = lines[0], [line for line in lines[1:] if "error" not in line]
     for line in blocks:
-        if not np.isfinite([*line["cpu_ms"], *line["wall_ms"]]).all() or min(*line["cpu_ms"], *line["wall_ms"]) <= 0:
+        times = [*line["cpu_ms"], *line["wall_ms"], *line.get("device_ms", ())]
+        if not np.isfinite(times).all() or min(times) <= 0:
             raise ValueError(f"{line['name']} has a time that is not positive")
     models = [line for line in blocks if line["name"] != "reference"]
     references = [line for line in blocks if line["name"] == "reference"]
-    clock = "cpu" if header["threads"] == 1 else "wall"
+    clock = "device" if any("device_ms" in line for line in blocks) else "cpu" if header["threads"] == 1 else "wall"
     reader = _Reader(references, clock)
     kernels = [line for line in models if line["name"] not in nets]
     evidence = reader.evidence(kernels)

@@ -16,6 +16,7 @@ from hwnas.ir.genotype import Genotype
 from hwnas.ir.node import Node
 from hwnas.latency.features import rough_cost
 from hwnas.latency.keys import LatencyKey
+from hwnas.latency.measure import Setting
 from hwnas.latency.plan import space_factors
 from hwnas.latency.profile import profile
 from hwnas.latency.table import Entry, LatencyTable
@@ -74,7 +75,7 @@ def synthetic_table(classes: int) -> LatencyTable:
     keys = [key for key in factors.expected_counts() if isinstance(key, LatencyKey)]
     entries = {key.text: Entry(0.01 + rough_cost(key) / 1e8) for key in keys}
     return LatencyTable(
-        this_setting(SIZE_HW, 1),
+        this_setting(SIZE_HW, Setting("onnxruntime")),
         entries,
         percentiles={"p90": 1.1, "p99": 1.3},
         coverage={"kernels": (len(entries), len(entries)), "nets": (0, 0)},

@@ -10,7 +10,7 @@ import pytest
 
 from hwnas.errors import TableError
 from hwnas.latency.bundle import write_bundle
-from hwnas.latency.measure import measure_bundle, read_lines
+from hwnas.latency.measure import Setting, measure_bundle, read_lines
 from hwnas.latency.model import TableModel
 from hwnas.latency.plan import plan
 from hwnas.latency.profile import measure_in_process, profile
@@ -86,7 +86,7 @@ def test_an_interrupted_profile_goes_on(space, exporter, rng, tmp_path):
     assert table.complete
 
 
-def test_a_crash_of_the_engine_costs_one_kernel(space, exporter, rng, tmp_path, monkeypatch):
+def test_a_crash_of_the_engine_costs_one_kernel(space, exporter, rng, tmp_path):
     planned = plan(space, (64, 96), 5, rng, calibration_nets=2, holdout_nets=0)
     bundle = write_bundle(planned, tmp_path / "b.zip", exporter.export_ops, exporter.assemble, Silent())
     victim = list(bundle.keys)[3]
@@ -95,11 +95,18 @@ def test_a_crash_of_the_engine_costs_one_kernel(space, exporter, rng, tmp_path, 
 
     text = Path(measure.__file__).read_text(encoding="utf-8")
     crash = f'if job.name == "{victim}" and not sys.argv.count("--crashed"): os.abort()'
-    place = "        try:\n            run = open_onnxruntime(self.archive.read(job.file)"
+    place = "        try:\n            opened = self.adapter.open(self.archive.read(job.file)"
     assert place in text
     source.write_text(text.replace(place, f"        {crash}\n{place}"))
-    monkeypatch.setattr("hwnas.latency.profile.measure.__file__", str(source))
-    measure_in_process(bundle.path, tmp_path / "m.jsonl", threads=1, seconds=20, progress=Silent(), passes=1)
+    measure_in_process(
+        bundle.path,
+        tmp_path / "m.jsonl",
+        setting=Setting("onnxruntime"),
+        program=[str(source)],
+        seconds=20,
+        progress=Silent(),
+        passes=1,
+    )
     summary = summarise(tmp_path / "m.jsonl", [net.name for net in bundle.nets])
     assert list(summary.failures) == [victim]
     assert len(summary.timings) == len(bundle.keys) + 2 - 1

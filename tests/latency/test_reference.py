@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import onnx
 
-from hwnas.latency.measure import open_onnxruntime, time_reference
+from hwnas.latency.measure import ENGINES, Setting, time_reference
 from hwnas.latency.reference import ENLARGED, SHAPE, reference_model
 
 
@@ -17,5 +17,5 @@ def test_it_is_always_the_same_valid_model() -> None:
 
 
 def test_it_takes_about_a_millisecond() -> None:
-    samples = time_reference(open_onnxruntime(reference_model(), 1))
+    samples = time_reference(ENGINES["onnxruntime"].open(reference_model(), Setting("onnxruntime")).run)
     assert 0.1 < float(samples.cpu_ms.min()) < 20
