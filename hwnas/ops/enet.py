@@ -1,4 +1,4 @@
-"""ENet's blocks (arXiv 1606.02147), each with one slope for all its PReLUs; dropout is left out.
+"""ENet's blocks (arXiv 1606.02147), whose PReLUs have one slope each; dropout is left out.
 
 ``enet_upsample`` takes, behind the features, the map whose max pooling is to be undone: pooling indices are not values
 that an op graph carries, but they follow from what was pooled.
@@ -22,8 +22,8 @@ def _hidden(channels: int) -> int:
     return max(1, channels // 4)
 
 
-def _slopes(params: Params) -> int:
-    return 1 if params["activation"] == "prelu" else 0
+def _slopes(params: Params, activations: int) -> int:
+    return activations if params["activation"] == "prelu" else 0
 
 
 def _stem_shape(shapes: Sequence[Shape], params: Params) -> Shape:
@@ -50,7 +50,7 @@ OPS.register(
         module=lambda shapes, params: ModuleCall("ENetStem", {"in_channels": shapes[0][0], **params}, SOURCE),
         macs=lambda shapes, params: conv_macs(_stem_convolved(shapes, params), shapes[0][0], 3),
         weights=lambda shapes, params: (
-            conv_weights(shapes[0][0], _stem_convolved(shapes, params)[0], 3) + 2 * shapes[0][0] + _slopes(params)
+            conv_weights(shapes[0][0], _stem_convolved(shapes, params)[0], 3) + 2 * shapes[0][0] + _slopes(params, 1)
         ),
     ),
 )
@@ -72,7 +72,7 @@ def _bottleneck_weights(shapes: Sequence[Shape], params: Params) -> int:
     channels = shapes[0][0]
     hidden, (count, taps) = _hidden(channels), _taps(params)
     middle = count * (hidden * hidden * taps + 2 * hidden)
-    return conv_weights(channels, hidden) + middle + conv_weights(hidden, channels) + _slopes(params)
+    return conv_weights(channels, hidden) + middle + conv_weights(hidden, channels) + _slopes(params, 3 + count)
 
 
 OPS.register(
@@ -107,7 +107,7 @@ def _downsample_macs(shapes: Sequence[Shape], params: Params) -> int:
 def _downsample_weights(shapes: Sequence[Shape], params: Params) -> int:
     inputs, hidden = shapes[0][0], _hidden(shapes[0][0])
     first, second = conv_weights(inputs, hidden, 2), conv_weights(hidden, hidden, 3)
-    return first + second + conv_weights(hidden, integer(params, "channels")) + _slopes(params)
+    return first + second + conv_weights(hidden, integer(params, "channels")) + _slopes(params, 4)
 
 
 OPS.register(
@@ -151,7 +151,7 @@ def _upsample_weights(shapes: Sequence[Shape], params: Params) -> int:
     inputs, channels = shapes[0][0], shapes[1][0]
     hidden = _hidden(inputs)
     branch = conv_weights(inputs, hidden) + conv_weights(hidden, hidden, 2) + conv_weights(hidden, channels)
-    return conv_weights(inputs, channels) + branch + _slopes(params)
+    return conv_weights(inputs, channels) + branch + _slopes(params, 4)
 
 
 OPS.register(

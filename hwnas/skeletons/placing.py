@@ -32,7 +32,7 @@ def place_cell(
 
     ``inputs`` maps the cell's inputs to nodes of the builder. ``given`` completes parameters that nodes leave out,
     where their op has them; ``stride`` goes to the ops next to the cell's inputs. A merge whose inputs differ in height
-    or width resizes the others bilinearly to the largest.
+    or width resizes the others bilinearly to the largest; a resize with a second input takes its size from that.
     """
     names = dict(inputs)
     for node in cell.nodes:
@@ -48,6 +48,8 @@ def place_cell(
         sources = [names[source] for source in node.inputs]
         if node.op in MERGES:
             sources = _equal_sizes(builder, name, sources)
+        elif spec.family == "resize" and spec.arity == 1 and len(sources) == 2:
+            params["height"], params["width"] = builder.shape(sources.pop())[1:]
         names[node.name] = builder.add(name, node.op, sources, params)
     return names[cell.output]
 

@@ -4,8 +4,9 @@
 perhaps ``input``, ``note`` and ``paper_value``, and one of
 
 - ``build``: what to count, as in ``{"network": "bisenetv2", "size": [512, 1024], "classes": 19}``, perhaps with
-  ``auxiliary`` (count the extra training heads, too), ``skeleton`` and ``params`` (in place of the genotype's) and
-  ``tolerance`` (relative; the note says why);
+  ``auxiliary`` (count the extra training heads, too), ``skeleton`` and ``params`` (in place of the genotype's),
+  ``unused_params`` (parameters that the original holds and never runs) and ``tolerance`` (relative); the ``note``
+  explains the last two;
 - ``test``: the file below ``tests/`` that checks it, where ``cost_of`` cannot (a number of paths, a lookup table);
 - ``reason``: why nothing of ours can be compared with it. Such figures are listed in ``docs/published.md``.
 """
@@ -40,12 +41,13 @@ class Build:
     auxiliary: bool = False
     skeleton: str = ""
     params: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    unused_params: int = 0
     tolerance: float = 0.0
 
     def genotype(self) -> Genotype:
         """The zoo's genotype with the skeleton and the parameters of this build."""
         found = load(self.network)
-        params = {**found.params, **self.params, **({"auxiliary": True} if self.auxiliary else {})}
+        params = {**found.params, **({"auxiliary": True} if self.auxiliary else {}), **self.params}
         return replace(found, skeleton=self.skeleton or found.skeleton, params=params)
 
     def graph(self) -> OpGraph:
@@ -110,5 +112,5 @@ def _figure(row: Mapping[str, Any], family: str) -> Figure:
 def _build(row: Mapping[str, Any]) -> Build:
     params = {key: tuple(value) if isinstance(value, list) else value for key, value in row.get("params", {}).items()}
     height, width = row["size"]
-    rest = {key: row[key] for key in ("auxiliary", "skeleton", "tolerance") if key in row}
+    rest = {key: row[key] for key in ("auxiliary", "skeleton", "unused_params", "tolerance") if key in row}
     return Build(row["network"], (height, width), row["classes"], params=MappingProxyType(params), **rest)

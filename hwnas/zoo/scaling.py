@@ -16,7 +16,11 @@ def scale_widths(genotype: Genotype, factor: float, *, multiple: int = 4) -> Gen
         )
     if factor <= 0:
         raise GenotypeError(f"{genotype.name}: the width factor must be positive, not {factor}")
-    cell = genotype.cells["network"]
+    cells = {role: _scaled(cell, factor, multiple) for role, cell in genotype.cells.items()}
+    return Genotype(f"{genotype.name}-x{factor:g}", "plain", cells, genotype.params)
+
+
+def _scaled(cell: Cell, factor: float, multiple: int) -> Cell:
     nodes = []
     for node in cell.nodes:
         params = dict(node.params)
@@ -24,5 +28,4 @@ def scale_widths(genotype: Genotype, factor: float, *, multiple: int = 4) -> Gen
         if isinstance(channels, int):
             params["channels"] = max(multiple, round(channels * factor / multiple) * multiple)
         nodes.append(Node(node.name, node.op, node.inputs, params))
-    scaled = Cell.of(cell.inputs, nodes, cell.output)
-    return Genotype(f"{genotype.name}-x{factor:g}", "plain", {"network": scaled}, genotype.params)
+    return Cell.of(cell.inputs, nodes, cell.output)

@@ -21,9 +21,12 @@ def test_unpooling_is_torchs_by_indices(size: tuple[int, int]) -> None:
     torch.testing.assert_close(enet.max_unpool(x, before), F.max_unpool2d(x, indices, 2, output_size=size))
 
 
-def test_a_block_of_enet_has_one_slope() -> None:
-    for block in (enet.ENetBottleneck(16), enet.ENetDownsample(16, 64), enet.ENetStem(3, 16)):
-        assert sum(name.endswith("act.weight") for name, _ in block.named_parameters()) == 1
+def test_every_prelu_of_enet_has_one_slope() -> None:
+    asymmetric = enet.ENetBottleneck(16, asymmetric=True)
+    blocks = {enet.ENetBottleneck(16): 4, asymmetric: 5, enet.ENetDownsample(16, 64): 4, enet.ENetStem(3, 16): 1}
+    for block, count in blocks.items():
+        slopes = [module for module in block.modules() if isinstance(module, nn.PReLU)]
+        assert [slope.num_parameters for slope in slopes] == [1] * count
 
 
 @pytest.mark.parametrize("size", [(8, 12), (9, 5)])

@@ -1,6 +1,6 @@
 """ENet's blocks (arXiv 1606.02147). Imports only torch: the source of the classes is copied into generated files.
 
-All activations of a block are one module, so a block has one PReLU slope. Dropout is left out.
+Each PReLU has one slope for all its channels. Dropout is left out.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -59,18 +59,19 @@ class ENetBottleneck(nn.Module):
     ) -> None:
         super().__init__()
         hidden = max(1, channels // RATIO)
-        self.act = make_slope(activation)
         shapes = [(kernel, 1), (1, kernel)] if asymmetric else [(kernel, kernel)]
-        layers: list[nn.Module] = [nn.Conv2d(channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden), self.act]
+        layers: list[nn.Module] = [nn.Conv2d(channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden)]
+        layers.append(make_slope(activation))
         for rows, columns in shapes:
             padding = (dilation * (rows // 2), dilation * (columns // 2))
             layers += [
                 nn.Conv2d(hidden, hidden, (rows, columns), 1, padding, dilation, bias=False),
                 nn.BatchNorm2d(hidden),
-                self.act,
+                make_slope(activation),
             ]
-        layers += [nn.Conv2d(hidden, channels, 1, bias=False), nn.BatchNorm2d(channels), self.act]
+        layers += [nn.Conv2d(hidden, channels, 1, bias=False), nn.BatchNorm2d(channels), make_slope(activation)]
         self.branch = nn.Sequential(*layers)
+        self.act = make_slope(activation)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(x + self.branch(x))
@@ -82,19 +83,19 @@ class ENetDownsample(nn.Module):
     def __init__(self, in_channels: int, channels: int, activation: str = "prelu") -> None:
         super().__init__()
         hidden = max(1, in_channels // RATIO)
-        self.act = make_slope(activation)
         self.branch = nn.Sequential(
             nn.Conv2d(in_channels, hidden, 2, 2, bias=False),
             nn.BatchNorm2d(hidden),
-            self.act,
+            make_slope(activation),
             nn.Conv2d(hidden, hidden, 3, 1, 1, bias=False),
             nn.BatchNorm2d(hidden),
-            self.act,
+            make_slope(activation),
             nn.Conv2d(hidden, channels, 1, bias=False),
             nn.BatchNorm2d(channels),
-            self.act,
+            make_slope(activation),
         )
         self.missing = channels - in_channels
+        self.act = make_slope(activation)
 
     def forward(self, x: Tensor) -> Tensor:
         main = F.pad(F.max_pool2d(x, 2), (0, 0, 0, 0, 0, self.missing))
@@ -107,19 +108,19 @@ class ENetUpsample(nn.Module):
     def __init__(self, in_channels: int, channels: int, odd: tuple[int, int], activation: str = "relu") -> None:
         super().__init__()
         hidden = max(1, in_channels // RATIO)
-        self.act = make_slope(activation)
         self.main = nn.Sequential(nn.Conv2d(in_channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
         self.branch = nn.Sequential(
             nn.Conv2d(in_channels, hidden, 1, bias=False),
             nn.BatchNorm2d(hidden),
-            self.act,
+            make_slope(activation),
             nn.ConvTranspose2d(hidden, hidden, 2, 2, 0, odd, bias=False),
             nn.BatchNorm2d(hidden),
-            self.act,
+            make_slope(activation),
             nn.Conv2d(hidden, channels, 1, bias=False),
             nn.BatchNorm2d(channels),
-            self.act,
+            make_slope(activation),
         )
+        self.act = make_slope(activation)
 
     def forward(self, x: Tensor, before: Tensor) -> Tensor:
         return self.act(max_unpool(self.main(x), before) + self.branch(x))
