@@ -51,6 +51,16 @@ def write_json(path: Path, document: Any) -> None:
     write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
+def read_text(path: Path, what: str) -> str:
+    """The UTF-8 text in ``path``; ``what`` names it in errors."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise HwnasError(f"cannot read the {what} {path}: {error.strerror or error}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise HwnasError(f"the {what} {path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
 def read_json(path: Path, what: str) -> Any:
     """The JSON document in ``path``; ``what`` names it in errors (``"genotype"``, ``"latency table"``)."""
     try:
