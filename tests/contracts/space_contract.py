@@ -1,0 +1,104 @@
+"""What every search space must keep, as functions: ``tests/contracts/test_spaces.py`` runs them on all of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from hwnas.compiler.cost import cost_of
+from hwnas.compiler.network import Network, compile_graph
+from hwnas.exporters.onnx_export import export_network
+from hwnas.exporters.untrained import randomise
+from hwnas.ir.fingerprint import fingerprint
+from hwnas.ir.genotype import Genotype
+from hwnas.ir.opgraph import OpGraph
+from hwnas.ir.passes.simplify import simplify
+from hwnas.ir.serialize import genotype_from_dict, genotype_to_dict
+from hwnas.ir.verify import verify
+from hwnas.skeletons.base import expand
+from hwnas.spaces.base import SearchSpace
+from hwnas.spaces.decisions import canonical, check, crossover, mutate
+
+CLASSES = 5
+Size = tuple[int, int]
+
+
+def drawn(space: SearchSpace, count: int, seed: int = 0) -> list[Genotype]:
+    """Genotypes of random decisions, which are checked and canonical."""
+    rng, genotypes = np.random.default_rng(seed), []
+    for _ in range(count):
+        decisions = space.sample(rng)
+        check(space, decisions)
+        assert decisions == canonical(space, decisions)
+        genotypes.append(space.decode(decisions).genotype)
+    return genotypes
+
+
+def check_same_seed_same_genotypes(space: SearchSpace) -> None:
+    first, second = ([fingerprint(genotype) for genotype in drawn(space, 5, seed=3)] for _ in range(2))
+    assert first == second
+    assert len(set(first)) > 1
+
+
+def check_neighbours_decode(space: SearchSpace, size_hw: Size, count: int = 5) -> None:
+    """Mutations and crossovers of decisions are decisions of the space."""
+    rng = np.random.default_rng(1)
+    for _ in range(count):
+        a, b = space.sample(rng), space.sample(rng)
+        for decisions in (mutate(space, a, rng), crossover(space, a, b, rng)):
+            check(space, decisions)
+            verify(expand(space.decode(decisions).genotype, (3, *size_hw), CLASSES))
+
+
+def check_round_trips(space: SearchSpace, size_hw: Size, count: int) -> None:
+    """Every genotype expands to a well-formed graph, and is the same after a trip through JSON."""
+    for genotype in drawn(space, count):
+        verify(expand(genotype, (3, *size_hw), CLASSES))
+        again = genotype_from_dict(json.loads(json.dumps(genotype_to_dict(genotype))))
+        assert again == genotype
+        assert fingerprint(again) == fingerprint(genotype)
+
+
+def check_torch_agrees(space: SearchSpace, sizes_hw: tuple[Size, ...], count: int) -> None:
+    """Shapes, multiplications and parameters of the graph are those that torch counts, at every size, odd ones, too."""
+    for genotype in drawn(space, count, seed=1):
+        states = []
+        for size_hw in sizes_hw:
+            graph = simplify(expand(genotype, (3, *size_hw), CLASSES))
+            network = compile_graph(graph, seed=0).eval()
+            check_counts(graph, network)
+            states.append({key: tuple(value.shape) for key, value in network.state_dict().items()})
+        assert all(state == states[0] for state in states), "weights of one size do not load at another"
+
+
+@torch.no_grad()
+def check_counts(graph: OpGraph, network: Network) -> None:
+    cost = cost_of(graph)
+    with FlopCounterMode(display=False) as counter:
+        logits = network(torch.zeros(1, *graph.shape(graph.input)))
+    assert tuple(logits.shape[1:]) == graph.shape(graph.output)
+    assert counter.get_total_flops() == 2 * cost.macs
+    assert sum(parameter.numel() for parameter in network.parameters()) == cost.params
+
+
+def check_exports(space: SearchSpace, size_hw: Size, count: int, folder: Path) -> None:
+    """ONNX Runtime computes what PyTorch computes."""
+    import onnxruntime
+
+    for index, genotype in enumerate(drawn(space, count, seed=2)):
+        graph = simplify(expand(genotype, (3, *size_hw), CLASSES))
+        network = compile_graph(graph, seed=0)
+        randomise(network, 0)
+        images = torch.randn(1, *graph.shape(graph.input), generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            expected = network.eval()(images).numpy()
+        path = folder / f"net{index}.onnx"
+        export_network(network, path)
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+        scale = max(1.0, float(np.abs(expected).max()))
+        np.testing.assert_allclose(found / scale, expected / scale, atol=2e-4)

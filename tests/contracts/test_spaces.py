@@ -1,0 +1,51 @@
+"""The space contract on every registered space.
+
+Random genotypes of a space as it is registered are checked without torch; those that are compiled come from a narrow
+twin of the space, listed in ``NARROW``: the same choices over fewer channels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hwnas.spaces.auto_deeplab import AutoDeepLabSpace
+from hwnas.spaces.base import SPACES, SearchSpace
+from tests.contracts import space_contract as contract
+
+SIZE = (360, 480)
+NARROW: dict[str, SearchSpace] = {
+    "auto-deeplab": AutoDeepLabSpace(filters=2, head="aspp:width=8,rates=1-2,kind=full"),
+}
+SMALL_SIZES = ((64, 96), (65, 97))
+SIZES: dict[str, tuple[contract.Size, ...]] = {}
+"""Where the small ones are too small for a space."""
+DRAWN = {"auto-deeplab": 40}
+"""Genotypes to expand where 200 take too long; ``benchmarks/spaces.py`` expands 1,000 of each."""
+
+
+def narrow(name: str) -> SearchSpace:
+    return NARROW.get(name) or SPACES.get(name)
+
+
+@pytest.mark.parametrize("name", SPACES.names())
+def test_registered_under_its_name_and_seeded(name: str) -> None:
+    assert SPACES.get(name).name == name
+    contract.check_same_seed_same_genotypes(SPACES.get(name))
+
+
+@pytest.mark.parametrize("name", SPACES.names())
+def test_genotypes_expand_and_round_trip(name: str) -> None:
+    contract.check_round_trips(SPACES.get(name), SIZE, DRAWN.get(name, 200))
+    contract.check_neighbours_decode(SPACES.get(name), SIZE)
+
+
+@pytest.mark.parametrize("name", SPACES.names())
+def test_torch_counts_what_the_graph_says(name: str) -> None:
+    contract.check_torch_agrees(narrow(name), SIZES.get(name, SMALL_SIZES), 3)
+
+
+@pytest.mark.parametrize("name", SPACES.names())
+def test_onnx_runtime_computes_the_same(name: str, tmp_path: Path) -> None:
+    contract.check_exports(narrow(name), SIZES.get(name, SMALL_SIZES)[-1], 1, tmp_path)
