@@ -21,8 +21,7 @@ from hwnas.zoo.scaling import scale_widths
 def test_every_network_expands_at_an_odd_size(name: str) -> None:
     graph = expand(load(name), (3, 361, 479), 11)
     verify(graph)
-
-        if load(name).params.get("head") != "none":  # a backbone by itself gives features
+    if load(name).params.get("head") != "none":  # a backbone by itself gives features
         assert graph.shape(graph.output) == (11, *((361, 479) if task_of(graph) == "segmentation" else (1, 1)))
 
 
