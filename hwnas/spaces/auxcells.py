@@ -7,7 +7,7 @@ genotype again. Macro parameters: the encoder's layers at strides 4, 8, 16 and 3
   ``fuse1`` … the earlier sums.
 - ``cell.op0``: the op on the contextual cell's input; ``cell.layerN.a``, ``.b``: what layer N takes;
   ``cell.layerN.op_a``, ``.op_b``: the ops on them, whose results are added. Taken are ``x`` (the input), ``op0``, and
-  of each earlier layer its two ops and its sum. What no layer takes, of op0 and the sums, is added up: the cell's output.
+  of each earlier layer its two ops and its sum. What no layer takes, of op0 and the sums, is added: the output.
 """
 
 from __future__ import annotations

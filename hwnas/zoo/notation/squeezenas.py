@@ -1,8 +1,9 @@
 """SqueezeNAS's notation (arXiv 1908.01748): a list of ops, one for each block of one of its three macro-architectures.
 
 The ops are called ``inverse_residual_k3_e6_g1``, perhaps with ``_d2`` for a dilated kernel, and ``residual_skipish``:
-nothing where the shape stays, else a ReLU and a 1x1 convolution. The nets segment: ``small`` and ``large`` with LR-ASPP
-(its gate pools windows of 49 pixels), ``xlarge`` with a depthwise ASPP and low-level features.
+nothing where the shape stays, else a ReLU and a 1x1 convolution, factorized where it strides. The nets segment:
+``small`` and ``large`` with LR-ASPP (its gate pools windows of 49 pixels), ``xlarge`` with a depthwise ASPP and
+low-level features.
 """
 
 from __future__ import annotations
@@ -81,10 +82,9 @@ def _op(text: str, inputs: int, channels: int, stride: int, where: str, *, new_s
     elif stride == 1 and inputs == channels:
         yield Block("skip_connect", channels, 1, {}, new_stage)
     elif stride == 1:
-        yield Block("relu", channels, 1, {}, new_stage)
-        yield Block("conv_1x1", channels, 1, {"activation": "none"})
+        yield Block("nor_conv_1x1", channels, 1, {}, new_stage)
     else:
-        yield Block("factorized_reduce", channels, stride, {}, new_stage)
+        yield Block("factorized_reduce", channels, stride, {"relu": "first"}, new_stage)
 
 
 def _lraspp(middle: int) -> Cell:
