@@ -30,6 +30,8 @@ from hwnas.skeletons.base import SKELETONS
 from hwnas.skeletons.heads import add_head
 from hwnas.skeletons.placing import full_size, place_cell
 
+FINEST = 4
+"""Heads get no features of smaller strides: those of stride 2 cost more than they tell."""
 DEFAULTS: dict[str, Value | None] = {
     "strides": None,
     "widths": None,
@@ -100,7 +102,8 @@ def _head(
             return builder.add("classifier", "seg_head", [mean], {"classes": classes})
         return builder.add("classifier", "bare_conv_1x1", [mean], {"channels": classes, "bias": False})
     if stages.head != "cell":
-        return add_head(builder, stages.head, features, classes)
+        deep = {stride: node for stride, node in features.items() if stride >= FINEST}
+        return add_head(builder, stages.head, deep or features, classes)
     decoder = genotype.cells.get("decoder")
     if decoder is None:
         raise GenotypeError(f"genotype {genotype.name}: head 'cell' needs a cell 'decoder'")
