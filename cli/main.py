@@ -28,6 +28,7 @@ VERBS = (
     "benchmark",
     "validate",
     "predict",
+    "explain",
     "cost",
     "compile",
     "draw",

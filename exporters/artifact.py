@@ -19,6 +19,8 @@ from hwnas.exporters.engine import Session, engine_named
 from hwnas.files import read_json, sha256_of, write_json
 
 MANIFEST = "hwnas.json"
+GENOTYPE = "genotype.json"
+"""Beside the manifest: what was exported."""
 FORMAT = "hwnas-artifact"
 SCHEMA_VERSION = 1
 

@@ -12,10 +12,11 @@ from hwnas import __version__
 from hwnas.data.base import ClassInfo
 from hwnas.data.preprocess import input_contract
 from hwnas.errors import ArtifactError
-from hwnas.exporters.artifact import MANIFEST, Artifact, Manifest, facts_of, write_manifest
+from hwnas.exporters.artifact import GENOTYPE, MANIFEST, Artifact, Manifest, facts_of, write_manifest
 from hwnas.exporters.engine import engine_named
 from hwnas.exporters.onnx_export import OPSET, export_network
 from hwnas.ir.fingerprint import fingerprint
+from hwnas.ir.serialize import save_genotype
 from hwnas.latency.measure import device_fingerprint
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def export_artifact(
     export_network(
         network, onnx_path, argmax=argmax, metadata={f"hwnas.{key}": value for key, value in fingerprints.items()}
     )
+    save_genotype(genotype, directory / GENOTYPE)
     entry = backend.build(onnx_path, precision=precision, out_dir=directory)
     manifest = Manifest(
         name=genotype.name,
@@ -57,7 +59,9 @@ def export_artifact(
         precision=precision,
         opset=OPSET,
         entry=entry.relative_to(directory).as_posix(),
-        files={path.relative_to(directory).as_posix(): facts_of(path) for path in {onnx_path, entry}},
+        files={
+            path.relative_to(directory).as_posix(): facts_of(path) for path in {onnx_path, entry, directory / GENOTYPE}
+        },
         genotype_fingerprint=fingerprints["genotype"],
         weights_fingerprint=fingerprints["weights"],
         input=_input(network),

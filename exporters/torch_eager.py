@@ -39,18 +39,25 @@ class TorchEagerEngine:
 
     @contextmanager
     def open(self, path: Path, *, threads: int = 1) -> Iterator[Session]:
-        import torch
-
-        from hwnas.ir.serialize import load_genotype
-        from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network
-
-        network, _ = load_network(load_genotype(path / GENOTYPE), path / WEIGHTS)
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
+        with open_network(path, threads) as network:
             yield TorchSession(network)
-        finally:
-            torch.set_num_threads(before)
+
+
+@contextmanager
+def open_network(path: Path, threads: int) -> Iterator[Network]:
+    """The network of a run's folder in evaluation mode, with torch confined to ``threads`` meanwhile."""
+    import torch
+
+    from hwnas.ir.serialize import load_genotype
+    from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network
+
+    network, _ = load_network(load_genotype(path / GENOTYPE), path / WEIGHTS)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield network.eval()
+    finally:
+        torch.set_num_threads(before)
 
 
 class TorchSession:

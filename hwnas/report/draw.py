@@ -47,16 +47,20 @@ _CLUSTER = {
 }
 
 
-def draw_cell(cell: Cell, title: str = "") -> str:
-    """DOT source of a cell, from its inputs on the left to its output on the right."""
+def draw_cell(cell: Cell, title: str = "", *, values: Mapping[str, float] | None = None, unit: str = "ms") -> str:
+    """DOT source of a cell, from its inputs on the left to its output on the right.
+
+    With ``values`` (node → number in ``unit``) nodes are coloured by them instead of by family, and say them.
+    """
     nodes = cell.nodes
-    dot = _digraph(heading(title, _families(nodes)), rankdir="LR")
+    dot = _digraph(heading(title, _families(nodes) if values is None else _scale(values, unit)), rankdir="LR")
     ids = {name: f"n{index}" for index, name in enumerate([*cell.inputs, *(node.name for node in nodes)])}
     for name in cell.inputs:
         _terminal(dot, ids[name], lines(name, ""))
     for node in nodes:
         given = ", ".join(f"{key} {_value(value)}" for key, value in node.params.items())
-        _op(dot, ids[node.name], node, lines(node.op, "", node.name, given), family_colour(OPS.get(node.op).family))
+        fill, worth = _fill(node, values, unit)
+        _op(dot, ids[node.name], node, lines(node.op, "", node.name, given, worth), fill)
         for source in node.inputs:
             dot.edge(ids[source], ids[node.name])
     _terminal(dot, "output", lines("output", ""))
@@ -96,10 +100,17 @@ def draw_genotype(
     *,
     formats: Sequence[str] = ("svg", "png"),
     values: Mapping[str, float] | None = None,
+    cell_values: Mapping[str, Mapping[str, float]] | None = None,
     unit: str = "ms",
 ) -> tuple[Path, ...]:
-    """Draw ``cell-ROLE`` for each cell and ``network`` into ``folder``, in each of ``formats``; returns the files."""
-    sources = {f"cell-{role.replace('/', '-')}": draw_cell(cell, role) for role, cell in genotype.cells.items()}
+    """Draw ``cell-ROLE`` for each cell and ``network`` into ``folder``, in each of ``formats``; returns the files.
+
+    ``values`` are of the network's nodes, ``cell_values`` (by role) of the cells' own.
+    """
+    sources = {
+        f"cell-{role.replace('/', '-')}": draw_cell(cell, role, values=(cell_values or {}).get(role), unit=unit)
+        for role, cell in genotype.cells.items()
+    }
     size = f"{graph.shape(graph.input)[1]} x {graph.shape(graph.input)[2]}"
     sources["network"] = draw_network(graph, f"{genotype.name} at {size}", values=values, unit=unit)
     return tuple(render(source, folder / stem, format) for stem, source in sources.items() for format in formats)
@@ -131,15 +142,19 @@ def _add_nodes(
     values: Mapping[str, float] | None,
     unit: str,
 ) -> None:
-    largest = max(values.values(), default=0.0) if values else 0.0
     for node in nodes:
-        fill, worth = family_colour(OPS.get(node.op).family), ""
-        if values is not None:
-            value = values.get(node.name)
-            fill = ramp_colour(value / largest) if value and largest else "#ffffff"
-            worth = "" if value is None else f"{value:.3g} {unit}"
+        fill, worth = _fill(node, values, unit)
         label = lines(node.op, _badge(node), format_shape(graph.shape(node.name)), worth)
         _op(dot, ids[node.name], node, label, fill, bold=node.name == graph.output)
+
+
+def _fill(node: Node, values: Mapping[str, float] | None, unit: str) -> tuple[str, str]:
+    """The colour of a node, and its value in words."""
+    if values is None:
+        return family_colour(OPS.get(node.op).family), ""
+    value, largest = values.get(node.name), max(values.values(), default=0.0)
+    fill = ramp_colour(value / largest) if value and largest else "#ffffff"
+    return fill, "" if value is None else f"{value:.3g} {unit}"
 
 
 def _badge(node: Node) -> str:
