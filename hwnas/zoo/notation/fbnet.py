@@ -2,17 +2,22 @@
 
 A block is its op, output channels, stride, repeats and dictionaries of further arguments. Read are the ops of FBNet
 A, B and C: ``conv_k1``, ``conv_k3``, ``skip``, ``ir_k3``, ``ir_k5`` and both with ``_g2``. Convolutions have a bias
-unless told otherwise (as the authors' code builds them), inverted residuals and skips do not.
+unless told otherwise (as the authors' code builds them), inverted residuals and skips do not. The authors' shorthands
+are understood, too: ``e6`` for ``{"expansion": 6}``, ``use_bias`` for ``{"bias": True}``.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.genotype import Genotype
 from hwnas.shapes import Value
-from hwnas.zoo.notation.chains import Block, chain_genotype
+from hwnas.zoo.notation.chains import Block, chain_genotype, chain_of
+from hwnas.zoo.notation.literals import read_literals
+from hwnas.zoo.notation.registry import NOTATIONS, Notation
 
 CONVS = {"conv_k1": "conv_1x1", "conv_k3": "conv_3x3"}
 RESIDUALS = {"ir_k3": (3, 1), "ir_k5": (5, 1), "ir_k3_g2": (3, 2), "ir_k5_g2": (5, 2)}
@@ -105,3 +110,48 @@ def _linked(blocks: Sequence[Block], channels: int) -> Iterator[Block]:
         else:
             yield block
         channels = block.channels
+
+
+def read_fbnet(text: str, name: str) -> Genotype:
+    """The genotype of an ``arch_def``'s text, JSON or Python."""
+    text = re.sub(r"(?<![\w\"'])e(\d+)(?![\w\"'])", r'{"expansion": \1}', text)
+    found = read_literals(re.sub(r"(?<![\w\"'])use_bias(?![\w\"'])", '{"bias": True}', text))
+    return fbnet_genotype(found if "blocks" in found else next(iter(found.values()), None), name)
+
+
+def write_fbnet(genotype: Genotype) -> str:
+    """The ``arch_def`` of a genotype, as JSON; GenotypeError for what the notation cannot say."""
+    stem, blocks, tail = chain_of(genotype)
+    if genotype.params.get("head") != "classify":
+        raise GenotypeError(
+            f"{genotype.name}: FBNet's notation is of classifiers, not of head {genotype.params.get('head')!r}"
+        )
+    stages: list[list[object]] = [[_row(stem, genotype.name)]]
+    for block in blocks:
+        stages += [[]] if block.new_stage else []
+        stages[-1].append(_row(block, genotype.name))
+    stages += [[_row(tail, genotype.name)]] if tail else []
+    lines = ",\n".join("    " + json.dumps(stage) for stage in stages)
+    return f'{{\n  "blocks": [\n{lines}\n  ]\n}}\n'
+
+
+def _row(block: Block, name: str) -> list[object]:
+    row = [block.channels, block.stride, 1]
+    params = dict(block.params)
+    if block.op == "skip_connect" or (block.op == "conv_1x1" and not params and block.new_stage):
+        return ["skip", *row]
+    for op, ours in CONVS.items():
+        if block.op in (ours, f"biased_{ours}") and not params:
+            return [op, *row] if block.op != ours else [op, *row, {"bias": False}]
+    for op, (kernel, groups) in RESIDUALS.items():
+        if block.op == f"inverted_residual_{kernel}x{kernel}" and params.get("expand_groups", 1) == groups:
+            extra = {"expansion": params.pop("expansion", 6)}
+            extra |= {"bias": True} if params.pop("bias", False) else {}
+            extra |= {"pwl_groups": params.pop("project_groups")} if "project_groups" in params else {}
+            expected = {"activation": "relu"} | ({"expand_groups": groups, "shuffle": True} if groups > 1 else {})
+            if params == expected:
+                return [op, *row, extra]
+    raise GenotypeError(f"{name}: FBNet's notation has no {block.op} with {params}")
+
+
+NOTATIONS.register("fbnet", Notation(read_fbnet, write_fbnet, (224, 224), 1000))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.genotype import Genotype
 from hwnas.shapes import Params, Value
-from hwnas.zoo.notation.chains import Block, chain_genotype
+from hwnas.zoo.notation.chains import Block, chain_genotype, chain_of
+from hwnas.zoo.notation.literals import read_literals
+from hwnas.zoo.notation.registry import NOTATIONS, Notation
 
 KERNELS = (3, 5, 7)
 
@@ -60,3 +63,67 @@ def _number(layer: Mapping[str, Value], key: str, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise GenotypeError(f"{where}: {key} must be a positive whole number, not {value!r}")
     return value
+
+
+def read_proxyless(text: str, name: str) -> Genotype:
+    """The genotype of a ``net.config``'s text."""
+    return proxyless_genotype(read_literals(text), name)
+
+
+def write_proxyless(genotype: Genotype) -> str:
+    """The ``net.config`` of a genotype, as JSON; GenotypeError for what the notation cannot say."""
+    stem, blocks, tail = chain_of(genotype)
+    if genotype.params.get("head") != "classify" or stem.op != "conv_3x3" or (tail and tail.op != "conv_1x1"):
+        raise GenotypeError(f"{genotype.name}: ProxylessNAS's notation is of classifiers with plain convolutions")
+    rows, channels = [], stem.channels
+    for block in blocks:
+        rows.append(_row(block, channels, genotype.name))
+        channels = block.channels
+    features = tail.channels if tail else channels
+    document = {
+        "name": "ProxylessNASNets",
+        "first_conv": _layer(stem, 3, 3),
+        "blocks": rows,
+        "feature_mix_layer": _layer(tail, 1, channels) if tail else None,
+        "classifier": {
+            "name": "LinearLayer",
+            "in_features": features,
+            "bias": bool(genotype.params.get("classifier_bias", True)),
+        },
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _layer(block: Block, kernel: int, inputs: int) -> dict[str, object]:
+    activation = block.params.get("activation", "relu")
+    return {
+        "name": "ConvLayer",
+        "kernel_size": kernel,
+        "stride": block.stride,
+        "in_channels": inputs,
+        "out_channels": block.channels,
+        "use_bn": True,
+        "act_func": None if activation == "none" else activation,
+    }
+
+
+def _row(block: Block, inputs: int, name: str) -> dict[str, object]:
+    shortcut = {"name": "IdentityLayer", "in_channels": inputs, "out_channels": inputs}
+    if block.op == "skip_connect":
+        return {"mobile_inverted_conv": {"name": "ZeroLayer", "stride": 1}, "shortcut": shortcut}
+    kernels = [kernel for kernel in KERNELS if block.op == f"inverted_residual_{kernel}x{kernel}"]
+    if not kernels or set(block.params) != {"expansion"}:
+        raise GenotypeError(f"{name}: ProxylessNAS's notation has no {block.op} with {dict(block.params)}")
+    layer = {
+        "name": "MBInvertedConvLayer",
+        "in_channels": inputs,
+        "out_channels": block.channels,
+        "kernel_size": kernels[0],
+        "stride": block.stride,
+        "expand_ratio": block.params["expansion"],
+    }
+    keeps = block.stride == 1 and block.channels == inputs
+    return {"mobile_inverted_conv": layer, "shortcut": shortcut if keeps else None}
+
+
+NOTATIONS.register("proxyless", Notation(read_proxyless, write_proxyless, (224, 224), 1000))

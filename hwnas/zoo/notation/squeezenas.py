@@ -8,16 +8,20 @@ low-level features.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.cell import Cell
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.node import Node
 from hwnas.shapes import Value
-from hwnas.zoo.notation.chains import Block, chain_genotype
+from hwnas.zoo.notation.chains import Block, chain_genotype, chain_of
+from hwnas.zoo.notation.literals import read_literals
+from hwnas.zoo.notation.registry import NOTATIONS, Notation
 
 _OP = re.compile(r"inverse_residual_k(?P<kernel>[35])_e(?P<expansion>[136])_g(?P<groups>[12])(?P<dilated>_d2)?")
 
@@ -120,3 +124,40 @@ def _aspp(middle: int) -> Cell:
         Node("logits", "seg_head", ("refine",)),
     ]
     return Cell.of(["s4", "s16"], nodes, "logits", where="decoder")
+
+
+def read_squeezenas(text: str, name: str, macro_name: str) -> Genotype:
+    """The genotype of a list's text: ``["residual_skipish", …]`` or the authors' ``[Ops.residual_skipish, …]``."""
+    found = read_literals(re.sub(r"(?<![\w\"'])Ops\.(\w+)", r'"\1"', text))
+    ops = next(iter(found.values()), None)
+    if len(found) != 1 or not isinstance(ops, list):
+        raise GenotypeError("SqueezeNAS's notation is one list of ops")
+    return squeezenas_genotype(ops, macro_name, name)
+
+
+def write_squeezenas(genotype: Genotype, macro_name: str) -> str:
+    """The list of a genotype's ops, as JSON; GenotypeError for what is not of this macro-architecture."""
+    ops = [_op_text(block, genotype.name) for block in chain_of(genotype)[1]]
+    again = squeezenas_genotype(ops, macro_name, genotype.name)
+    if again != genotype:
+        raise GenotypeError(f"{genotype.name} is not SqueezeNAS's {macro_name} net: only its ops can be told")
+    return json.dumps(ops, indent=2) + "\n"
+
+
+def _op_text(block: Block, name: str) -> str:
+    if block.op in ("skip_connect", "nor_conv_1x1", "factorized_reduce"):
+        return "residual_skipish"
+    match = re.fullmatch(r"inverted_residual_([357])x[357]", block.op)
+    if not match:
+        raise GenotypeError(f"{name}: SqueezeNAS's notation has no {block.op}")
+    groups, dilated = block.params.get("expand_groups", 1), block.params.get("dilation", 1) != 1
+    return f"inverse_residual_k{match[1]}_e{block.params.get('expansion')}_g{groups}{'_d2' if dilated else ''}"
+
+
+for _name in MACROS:
+    NOTATIONS.register(
+        f"squeezenas-{_name}",
+        Notation(
+            partial(read_squeezenas, macro_name=_name), partial(write_squeezenas, macro_name=_name), (1024, 2048), 19
+        ),
+    )
