@@ -16,10 +16,11 @@ finer features than its own, and none are given to the head.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hwnas.errors import GenotypeError
 from hwnas.ir.cell import Cell
 from hwnas.ir.genotype import Genotype
-from hwnas.ir.node import Node
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Params, Shape
 from hwnas.skeletons.base import SKELETONS
@@ -83,8 +84,8 @@ def _layer(
         current = resized(builder, f"{name}/up", current, (-(-height // stride), -(-width // stride)))
     previous = resized(builder, f"{name}/previous/resize", previous, builder.shape(current)[1:])
     if builder.shape(previous)[0] != channels:
-        previous = _projected(builder, f"{name}/previous", previous, channels)
-    current = _projected(builder, f"{name}/current", current, channels)
+        previous = builder.add(f"{name}/previous/project", "nor_conv_1x1", [previous], {"channels": channels})
+    current = builder.add(f"{name}/current/project", "nor_conv_1x1", [current], {"channels": channels})
     if target > level:
         cell, stride = _strided(cell), 2
     else:
@@ -93,19 +94,12 @@ def _layer(
     return place_cell(builder, cell, name, {key: inputs[key] for key in cell.inputs}, stride=stride, channels=channels)
 
 
-def _projected(builder: GraphBuilder, name: str, source: str, channels: int) -> str:
-    rectified = builder.add(f"{name}/relu", "relu", [source])
-    return builder.add(f"{name}/project", "conv_1x1", [rectified], {"channels": channels, "activation": "none"})
-
-
 def _strided(cell: Cell) -> Cell:
     """``cell`` with ReLU and a strided 1x1 convolution in place of skips next to its inputs."""
-    nodes: list[Node] = []
-    for node in cell.nodes:
-        if node.op == "skip_connect" and node.inputs[0] in cell.inputs:
-            nodes.append(Node(f"{node.name}/relu", "relu", node.inputs))
-            node = Node(node.name, "conv_1x1", (f"{node.name}/relu",), {"stride": 2, "activation": "none"})
-        nodes.append(node)
+    nodes = [
+        replace(node, op="nor_conv_1x1") if node.op == "skip_connect" and node.inputs[0] in cell.inputs else node
+        for node in cell.nodes
+    ]
     return Cell.of(cell.inputs, nodes, cell.output)
 
 

@@ -5,6 +5,8 @@ Hand-designed networks are said in it. The cell's input is the image. Parameters
 - ``classifier`` (true): the skeleton adds a 1x1 convolution to the classes. Where it is false the cell's output are the
   logits; its nodes leave out ``channels`` where there is one a class. Logits of an image are resized to its size; those
   of a 1x1 map are a classification.
+- ``head``, ``taps``: a segmentation head (:mod:`hwnas.skeletons.heads`) in place of the classifier, and the features
+  that it is given, as pairs [stride, node of the cell].
 - ``auxiliary`` (false): add the heads that only training looks at, one for each further cell. Its inputs are called
   like nodes of ``network``; its output is an auxiliary one, at its own size. A list of cells' names adds those alone.
 """
@@ -16,6 +18,7 @@ from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Params, Shape
 from hwnas.skeletons.base import SKELETONS
+from hwnas.skeletons.heads import add_head
 from hwnas.skeletons.placing import full_size, full_size_logits, place_cell
 
 NETWORK = "network"
@@ -26,16 +29,18 @@ def plain(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
     cell = genotype.cells.get(NETWORK)
     if cell is None or len(cell.inputs) != 1:
         raise GenotypeError(f"genotype {genotype.name}: skeleton plain needs one cell {NETWORK!r} with one input")
-    unknown = sorted(set(genotype.params) - {"classifier", "auxiliary"})
+    unknown = sorted(set(genotype.params) - {"classifier", "auxiliary", "head", "taps"})
     if unknown:
         raise GenotypeError(
             f"genotype {genotype.name}: skeleton plain has no parameter {unknown[0]!r}",
-            "its parameters are: auxiliary, classifier",
+            "its parameters are: auxiliary, classifier, head, taps",
         )
     builder = GraphBuilder(input_shape)
     given = {"channels": classes, "classes": classes}
     output = place_cell(builder, cell, "", {cell.inputs[0]: builder.input}, **given)
-    if _flag(genotype.params, "classifier", default=True):
+    if "head" in genotype.params:
+        output = _with_head(builder, genotype, classes)
+    elif _flag(genotype.params, "classifier", default=True):
         output = full_size_logits(builder, output, classes)
     elif builder.shape(output)[1:] not in ((1, 1), input_shape[1:]):
         output = full_size(builder, output)
@@ -44,6 +49,21 @@ def plain(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
             f"genotype {genotype.name}: its output has {builder.shape(output)[0]} channels, not {classes}"
         )
     return builder.finish(output, _auxiliary_heads(builder, genotype, classes))
+
+
+def _with_head(builder: GraphBuilder, genotype: Genotype, classes: int) -> str:
+    """The output of the head on the nodes that ``taps`` names."""
+    head, taps = genotype.params["head"], genotype.params.get("taps", ())
+    nodes = {node.name for node in genotype.cells[NETWORK].nodes}
+    features: dict[int, str] = {}
+    for tap in taps if isinstance(taps, tuple) else ():
+        stride, name = tap if isinstance(tap, tuple) and len(tap) == 2 else (None, None)
+        if not isinstance(stride, int) or isinstance(stride, bool) or stride < 1 or name not in nodes:
+            raise GenotypeError(f"skeleton plain: taps must be pairs [stride, node of {NETWORK}], not {tap!r}")
+        features[stride] = str(name)
+    if not isinstance(head, str) or not features:
+        raise GenotypeError("skeleton plain: head must be a text, and taps at least one pair [stride, node]")
+    return add_head(builder, head, features, classes)
 
 
 def _auxiliary_heads(builder: GraphBuilder, genotype: Genotype, classes: int) -> list[str]:

@@ -12,14 +12,16 @@ import pytest
 
 from hwnas.spaces.auto_deeplab import AutoDeepLabSpace
 from hwnas.spaces.base import SPACES, SearchSpace
+from hwnas.spaces.dpc import DPCSpace
 from tests.contracts import space_contract as contract
 
 SIZE = (360, 480)
 NARROW: dict[str, SearchSpace] = {
     "auto-deeplab": AutoDeepLabSpace(filters=2, head="aspp:width=8,rates=1-2,kind=full"),
+    "dpc": DPCSpace(branches=3, width=8),
 }
 SMALL_SIZES = ((64, 96), (65, 97))
-SIZES: dict[str, tuple[contract.Size, ...]] = {}
+SIZES: dict[str, tuple[contract.Size, ...]] = {"dpc": ((352, 352), (355, 367))}
 """Where the small ones are too small for a space."""
 DRAWN = {"auto-deeplab": 40}
 """Genotypes to expand where 200 take too long; ``benchmarks/spaces.py`` expands 1,000 of each."""

@@ -67,7 +67,7 @@ def test_skips_stride_by_a_convolution_and_unprojected_channels_stay() -> None:
     cell = block_cell([(("skip_connect", "current"), ("skip_connect", "previous"))])
     params = {"path": (1, 1), "filters": 32, "head": "seg_head"}
     graph = expand(Genotype("g", "auto-deeplab", {"cell": cell}, params), (3, 64, 64), 4)
-    assert graph.node("cell0/block1_left").op == "conv_1x1"
+    assert graph.node("cell0/block1_left").op == "nor_conv_1x1"
     assert graph.node("cell0/block1_left").params["stride"] == 2
     assert graph.node("cell1/block1_left").op == "skip_connect"
     # the stem's 64 channels are what the first cell works on: nothing to project

@@ -14,6 +14,7 @@ from hwnas.zoo.designs.mobilenet import lraspp_mobilenet_v3
 from hwnas.zoo.designs.regseg import regseg
 from hwnas.zoo.designs.stdc import pp_liteseg_t, stdc1, stdc1_seg
 from hwnas.zoo.designs.two_branch import ddrnet_23_slim, pidnet_s
+from hwnas.zoo.designs.xception import xception
 
 
 def designs() -> list[ZooEntry]:
@@ -31,7 +32,8 @@ def designs() -> list[ZooEntry]:
         stdc1,
         stdc1_seg,
     )
-    return [make() for make in build] + [espnetv2(scale) for scale in (0.5, 1.0, 1.5, 2.0)]
+    scaled = [espnetv2(scale) for scale in (0.5, 1.0, 1.5, 2.0)]
+    return [make() for make in build] + scaled + [xception(65), xception(65, output_stride=8), xception(71)]
 
 
 def write_designs(folder: Path) -> None:

@@ -30,6 +30,7 @@ from hwnas.shapes import Value
 from hwnas.skeletons.auto_deeplab import CELL_INPUTS, DEFAULT_HEAD, check_path
 from hwnas.spaces.auto_deeplab import Branch, block_cell
 from hwnas.zoo.notation.literals import read_literals
+from hwnas.zoo.notation.registry import NOTATIONS, Notation
 
 OPERATIONS = {
     "separable_3x3_2": "sep_conv_3x3",
@@ -207,3 +208,8 @@ def _cell(states: Sequence[int], ops: Sequence[str], used: object) -> Cell:
             branches.append((ops[place], names[states[place]]))
         pairs.append((branches[0], branches[1]))
     return block_cell(pairs, unused=[name for name, mark in zip(names, used, strict=True) if mark])
+
+
+NOTATIONS.register(
+    "auto-deeplab", Notation(read_auto_deeplab, write_auto_deeplab, (1025, 2049), 19, {"channels": "filters"})
+)
