@@ -48,12 +48,13 @@ def profile_here(
     ] = None,
 ) -> Answer:
     """Time every op that a search space can need, calibrate on whole nets, and write a latency table."""
+    if output is None:
+        raise HwnasError("the latency table needs a file", "give -o FILE, or a verb: hwnas profile --help lists them")
+
     from hwnas.cli import pipeline
     from hwnas.latency.measure import Setting
     from hwnas.shapes import parse_size
 
-    if output is None:
-        raise HwnasError("the latency table needs a file", "give -o FILE, or a verb: hwnas profile --help lists them")
     if missing:
         return pipeline.profile_missing(shell, space=space, genotype=genotype, minutes=minutes, output=output)
     if size is None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.cli.stages.reach import within_reach
+from hwnas.errors import TableError
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.measure import Setting
-from hwnas.latency.table import LatencyTable, check_setting, load_table, save_table
+from hwnas.latency.table import LatencyTable, check_setting, classes_of, load_table, save_table
 from hwnas.spaces.base import SPACES
 
 if TYPE_CHECKING:
@@ -56,7 +57,12 @@ def setting_of_table(table: LatencyTable) -> Setting:
 
 
 def check_machine(table: LatencyTable) -> None:
-    """Refuse a table that was not measured on this machine with this version of its engine."""
+    """Refuse a table that was not measured on this machine with this version of its engine, or by somebody else."""
+    if "imported" in table.provenance:
+        raise TableError(
+            f"the latency table was imported (of {table.contract.device}): its kernels cannot be timed again",
+            "make a table of this machine with `hwnas profile`",
+        )
     here = this_setting(table.contract.size_hw, setting_of_table(table))
     # cores can be given to the process that measures; that they exist is seen there
     check_setting(table, replace(here, pinned=table.contract.pinned))
@@ -122,9 +128,13 @@ def add_missing(
     from hwnas.skeletons.base import expand
     from hwnas.zoo.catalog import resolve_genotype
 
+    if not path.is_file():  # a shipped table is not ours to complete
+        raise TableError(f"there is no latency table {path} that could be completed", "give its file with -o")
     table = load_table(path)
-    size_hw, classes = table.contract.size_hw, int(table.provenance["classes"])
     check_machine(table)
+    size_hw, classes = table.contract.size_hw, classes_of(table)
+    if classes is None:
+        raise TableError(f"{path} does not say for how many classes it is", "make a new table with `hwnas profile`")
     if genotype is not None:
         wanted = list(keys_of(expand(resolve_genotype(genotype), (3, *size_hw), classes)).values())
     else:

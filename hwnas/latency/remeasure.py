@@ -18,6 +18,7 @@ from hwnas.latency.plan import Plan
 from hwnas.latency.profile import PROGRAM, contract_of, measure_in_process
 from hwnas.latency.summary import summarise
 from hwnas.latency.table import Entry, LatencyTable, check_setting
+from hwnas.ops.spec import OPS
 from hwnas.progress import Progress
 
 
@@ -72,10 +73,8 @@ def drift_of(
     program: Sequence[str] = PROGRAM,
     force: bool = False,
 ) -> Drift:
-    """Re-time a sample of the table's kernels, spread evenly over their times, and compare."""
-    ordered = sorted(table.entries, key=lambda text: table.entries[text].ms)
-    sample = [ordered[int(i)] for i in np.unique(np.linspace(0, len(ordered) - 1, kernels).round())]
-    keys = [parse_key(text) for text in sample]
+    """Re-time a sample of the table's kernels and compare."""
+    keys = stratified(table, kernels)
     entries, _, contract = _timed(table, keys, export_ops, progress, seconds_limit, form, program)
     check_setting(table, contract, force=force)
     if not entries:
@@ -83,6 +82,16 @@ def drift_of(
     ratios = {text: entry.ms / table.entries[text].ms for text, entry in entries.items()}
     worst = max(ratios, key=lambda text: abs(np.log(ratios[text])))
     return Drift(len(ratios), float(np.median(list(ratios.values()))), worst, ratios[worst])
+
+
+def stratified(table: LatencyTable, count: int) -> list[LatencyKey]:
+    """A sample of ``count`` keys: each family of ops by its share of the table, spread evenly over their times."""
+    keys = [parse_key(text) for text in table.entries]
+    ordered = sorted(keys, key=lambda key: (OPS.get(key.op).family, table.entries[key.text].ms, key.text))
+    count = min(count, len(ordered))
+    # the middle of each of `count` equal stretches: of a family with one stretch, not its extreme
+    places = (np.arange(count) + 0.5) * len(ordered) / max(1, count)
+    return [ordered[int(place)] for place in np.unique(places.astype(int))]
 
 
 def _timed(

@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 
 from hwnas.errors import TableError
+from hwnas.latency.contract import TimingContract
+from hwnas.latency.measure import Setting
 from hwnas.latency.plan import plan
 from hwnas.latency.profile import profile
-from hwnas.latency.remeasure import drift_of, with_missing
+from hwnas.latency.remeasure import drift_of, stratified, with_missing
+from hwnas.latency.table import Entry, LatencyTable
 from hwnas.progress import Silent
 
 
@@ -19,7 +22,7 @@ def table(space, exporter, rng, tmp_path):
         space,
         (64, 96),
         5,
-        threads=1,
+        setting=Setting("onnxruntime"),
         seconds_limit=3.0,
         export_ops=exporter.export_ops,
         assemble=exporter.assemble,
@@ -55,3 +58,17 @@ def test_drift_is_near_one_on_the_same_machine(exporter, table):
     drift = drift_of(table, export_ops=exporter.export_ops, progress=Silent(), seconds_limit=3.0, kernels=6)
     assert drift.kernels == 6
     assert 0.3 < drift.median < 3.0
+
+
+def test_the_sample_has_every_large_family_and_all_speeds():
+    times = {f"relu()@{c}x4x4": c / 100 for c in range(1, 41)} | {
+        f"add()@{c}x4x4+{c}x4x4": c / 10 for c in range(1, 21)
+    }
+    contract = TimingContract("Some CPU", 2, "onnxruntime", "1.0", "fp32", 1, (64, 96))
+    made = LatencyTable(contract, {text: Entry(ms) for text, ms in times.items()})
+    sample = stratified(made, 6)
+    assert [key.op for key in sample].count("relu") == 4 and len(sample) == len({key.text for key in sample}) == 6
+    relus = sorted(times[key.text] for key in sample if key.op == "relu")
+    assert relus[0] <= 0.10 and relus[-1] >= 0.31
+    assert len(stratified(made, 1000)) == len(times)
+    assert stratified(replace(made, entries={}), 5) == []
