@@ -36,12 +36,14 @@ def test_search_opens_no_file_of_val(
     data = folder_data(tmp_path / "data")
     opened_files.clear()  # of making the data
     words = ["search", "--data", data, "--size", SIZE, "--space", SPACE, "--budget", "100ms", "--minutes", "0.1"]
+    words += ["--confidence", "0.9"]
     with record_reads() as reads:
         code = main([*words, "--table", str(small_table), "--run", str(tmp_path / "run"), "--json"])
     out, err = capsys.readouterr()
-    assert code == 0, err
+    assert code == 0, err + out
     found = json.loads(out)
     assert found["evaluations"] > 0 and found["steps"] > 0
+    assert found["confidence"] == 0.9 and found["limit_ms"] == pytest.approx(75.0)  # no unseen nets: ±25%
 
     assert {each.split for each in reads} == {"train"}
     paths = [Path(path) for path in opened_files if path.endswith(".png")]
