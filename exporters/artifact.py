@@ -23,6 +23,8 @@ GENOTYPE = "genotype.json"
 """Beside the manifest: what was exported."""
 FORMAT = "hwnas-artifact"
 SCHEMA_VERSION = 1
+BARE = {".onnx": "onnxruntime", ".xml": "openvino"}
+"""Engine files that are opened without a manifest, and by which engine."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,14 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Artifact:
-    """An engine file that was checked against its manifest, or a bare ONNX file (``manifest`` None, no promises)."""
+    """An engine file that was checked against its manifest, or a bare one (``manifest`` None, no promises)."""
 
     path: Path
     manifest: Manifest | None = None
 
     @property
     def engine(self) -> str:
-        return self.manifest.engine if self.manifest else "onnxruntime"
+        return self.manifest.engine if self.manifest else BARE.get(self.path.suffix, "onnxruntime")
 
     @property
     def precision(self) -> str:
@@ -144,7 +146,7 @@ def open_artifact(path: Path) -> Artifact:
     """The artifact in a folder, or of a file: ``hwnas.json`` itself, or an engine file.
 
     Every file is hashed; one that is missing, truncated or altered is an ArtifactError that says which and how. An
-    ``.onnx`` file that no manifest names is opened as it is.
+    ``.onnx`` file, or an ``.xml`` of OpenVINO, that no manifest names is opened as it is.
     """
     if not path.exists():
         raise ArtifactError(f"there is no artifact {path}", "export one with `hwnas export`")
@@ -155,11 +157,11 @@ def open_artifact(path: Path) -> Artifact:
         if path.is_dir() or path.name == MANIFEST or path.name in manifest.files:
             _check_files(folder, manifest)
             return Artifact(folder / manifest.entry, manifest)
-    if path.is_file() and path.suffix == ".onnx":
+    if path.is_file() and path.suffix in BARE:
         return Artifact(path)
     if path.is_dir():
         raise ArtifactError(f"the folder {path} has no {MANIFEST}", "it is no artifact, or was written only in part")
-    raise ArtifactError(f"{path} is neither an artifact nor an ONNX file", f"give a folder that holds {MANIFEST}")
+    raise ArtifactError(f"{path} is neither an artifact nor an engine file", f"give a folder that holds {MANIFEST}")
 
 
 def _read(path: Path) -> Manifest:

@@ -60,7 +60,8 @@ def export_artifact(
         opset=OPSET,
         entry=entry.relative_to(directory).as_posix(),
         files={
-            path.relative_to(directory).as_posix(): facts_of(path) for path in {onnx_path, entry, directory / GENOTYPE}
+            path.relative_to(directory).as_posix(): facts_of(path)
+            for path in {onnx_path, *_files_of(entry, directory), directory / GENOTYPE}
         },
         genotype_fingerprint=fingerprints["genotype"],
         weights_fingerprint=fingerprints["weights"],
@@ -74,6 +75,11 @@ def export_artifact(
     )
     write_manifest(directory, manifest)
     return Artifact(entry, manifest)
+
+
+def _files_of(entry: Path, directory: Path) -> list[Path]:
+    """The engine's files: an entry that lies in a folder of its own is not alone there."""
+    return [entry] if entry.parent == directory else [path for path in entry.parent.iterdir() if path.is_file()]
 
 
 def weights_fingerprint(network: Network) -> str:

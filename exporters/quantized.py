@@ -55,6 +55,7 @@ def quantize(model: ModelProto, ranges: Ranges, *, symmetric: bool = False) -> M
     )
     with _quiet():
         quantizer.quantize_model()
+    quantizer.model.topological_sort()
     quantized: ModelProto = quantizer.model.model
     del quantized.graph.value_info[:]
     return quantized

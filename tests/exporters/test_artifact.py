@@ -107,7 +107,7 @@ def test_what_is_no_artifact(tmp_path) -> None:
     with pytest.raises(ArtifactError, match=r"has no hwnas\.json"):
         open_artifact(tmp_path)
     (tmp_path / "weights.bin").write_bytes(b"")
-    with pytest.raises(ArtifactError, match="neither an artifact nor an ONNX file"):
+    with pytest.raises(ArtifactError, match="neither an artifact nor an engine file"):
         open_artifact(tmp_path / "weights.bin")
 
 

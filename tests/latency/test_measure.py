@@ -13,7 +13,7 @@ import pytest
 
 from hwnas.latency import measure
 from hwnas.latency.bundle import write_bundle
-from hwnas.latency.measure import Journal, MeasureError, measure_bundle, read_lines, time_callable
+from hwnas.latency.measure import ENGINES, Journal, MeasureError, measure_bundle, read_lines, time_callable
 from hwnas.latency.plan import plan
 from hwnas.progress import Silent
 
@@ -136,3 +136,138 @@ def test_imports_nothing_of_hwnas_torch_or_onnx():
     folder = measure.__file__.rsplit("/", 1)[0]
     done = subprocess.run([sys.executable, "-I", "-c", code, folder], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# Engines
+
+
+def test_the_setting_is_in_the_header(bundle, tmp_path):
+    measure_bundle(bundle, tmp_path / "m.jsonl", passes=1, seconds=0.0)
+    header = read_lines(tmp_path / "m.jsonl")[0]
+    expected = {"engine": "onnxruntime", "precision": "fp32", "batch": 1, "threads": 1}
+    assert {name: header[name] for name in expected} == expected
+    assert header["engine_version"] == ENGINES["onnxruntime"].version()
+
+
+def test_error_on_an_unknown_engine(bundle, tmp_path):
+    with pytest.raises(MeasureError, match="unknown engine 'tflite': there are onnxruntime, "):
+        measure_bundle(bundle, tmp_path / "m.jsonl", engine="tflite", passes=1)
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision", "said"),
+    [
+        ("onnxruntime", "fp16", "not timed in fp16, only in fp32, int8"),
+        ("onnxruntime", "int8", "holds fp32 graphs, and int8 in onnxruntime needs int8 graphs"),
+        ("tensorrt", "int8", "needs int8-symmetric graphs"),
+    ],
+)
+def test_error_on_a_precision_that_the_graphs_are_not_made_for(bundle, tmp_path, engine, precision, said):
+    with pytest.raises(MeasureError, match=said):
+        measure_bundle(bundle, tmp_path / "m.jsonl", engine=engine, precision=precision, passes=1)
+
+
+def test_a_provider_that_is_missing_is_said(bundle):
+    from hwnas.latency.measure import onnxruntime_options, onnxruntime_session
+    from hwnas.latency.reference import reference_model
+
+    if "CUDAExecutionProvider" in __import__("onnxruntime").get_available_providers():
+        pytest.skip("the provider is there")
+    with pytest.raises(MeasureError, match="cannot start its CUDAExecutionProvider"):
+        onnxruntime_session(reference_model(), onnxruntime_options(1), "CUDA")
+
+
+def test_openvino_times_the_same_bundle(bundle, tmp_path):
+    pytest.importorskip("openvino", reason='openvino is not installed: pip install "hwnas[openvino]"')
+    assert measure_bundle(bundle, tmp_path / "m.jsonl", engine="openvino", passes=1, seconds=60)
+    header, *lines = read_lines(tmp_path / "m.jsonl")
+    assert header["engine"] == "openvino" and header["precision"] == "fp32"
+    assert not [line for line in lines if "error" in line]
+
+
+def test_inputs_of_bytes_are_bytes():
+    made = measure.fixed_inputs([("a", (1, 2), np.dtype(np.uint8)), ("b", (1, 3), np.dtype(np.float16))])
+    assert made["a"].dtype == np.uint8 and made["b"].dtype == np.float16
+    assert made["b"].min() >= 0 and made["b"].max() <= 1
+
+
+# Clocks of accelerators: no GPU is needed to see that they are read
+
+
+class Stopwatch:
+    """A device that always takes 2 ms."""
+
+    def __init__(self):
+        self.running = 0
+
+    def start(self):
+        self.running += 1
+
+    def stop_ms(self):
+        self.running -= 1
+        return 2.0
+
+
+def test_a_device_clock_times_every_run():
+    clock = Stopwatch()
+    samples = time_callable(lambda: None, min_runs=5, max_seconds=0.0, warmup_s=0.001, clock=clock)
+    assert samples.inner == 1 and clock.running == 0
+    assert samples.device_ms.tolist() == [2.0] * len(samples.wall_ms)
+    assert measure._summary(samples)["device_ms"] == [2.0] * 5
+    assert time_callable(lambda: None, min_runs=5, max_seconds=0.0).device_ms is None
+
+
+def test_device_time_is_what_a_journal_of_a_gpu_is_summarised_by(bundle, tmp_path, monkeypatch):
+    from hwnas.latency.bundle import read_bundle
+    from hwnas.latency.profile import contract_of
+    from hwnas.latency.summary import summarise
+
+    adapter = measure.Adapter("onnxruntime", {"fp32": "fp32"}, lambda m, s: measure.Opened(lambda: None, Stopwatch()))
+    monkeypatch.setitem(measure.ENGINES, "pretended", adapter)
+    monkeypatch.setattr(measure, "gpu_facts", lambda: {"clocks.sm": "1410"})
+    out = tmp_path / "m.jsonl"
+    measure_bundle(bundle, out, engine="pretended", passes=1, seconds=20)
+    reference = next(line for line in read_lines(out) if line.get("name") == "reference")
+    assert reference["gpu"] == {"clocks.sm": "1410"}
+    summary = summarise(out, [])
+    assert {timing.ms for timing in summary.timings.values()} == {2.0}
+    assert contract_of(read_bundle(bundle), summary).clock == "device"
+
+
+class Driver:
+    """What of libcuda is called, every call a success but one."""
+
+    def __init__(self, failing=""):
+        self.called, self.failing = [], failing
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            self.called.append(name)
+            return 700 if name == self.failing else 0
+
+        return call
+
+
+def test_the_gpu_is_driven_in_order(monkeypatch):
+    driver = Driver()
+    monkeypatch.setattr(measure.ctypes, "CDLL", lambda name: driver)
+    gpu = measure.Gpu()
+    gpu.start()
+    assert gpu.stop_ms() == 0.0
+    assert gpu.buffer(np.zeros(3, np.float32)) == 0
+    assert driver.called[0] == "cuInit"
+    assert driver.called.index("cuCtxSetCurrent") < driver.called.index("cuEventCreate")
+    del gpu
+    assert driver.called[-1] == "cuMemFree_v2"
+
+
+def test_error_when_the_driver_fails(monkeypatch):
+    monkeypatch.setattr(measure.ctypes, "CDLL", lambda name: Driver(failing="cuStreamCreate"))
+    with pytest.raises(MeasureError, match=r"cuStreamCreate \(CUDA error 700\)"):
+        measure.Gpu()
+
+
+def test_a_gpu_is_its_own_device(monkeypatch):
+    monkeypatch.setattr(measure, "gpu_facts", lambda: {"name": "NVIDIA X", "driver_version": "1", "clocks.max.sm": "9"})
+    found = ENGINES["tensorrt"].fingerprint()
+    assert (found["device"], found["governor"]) == ("NVIDIA X (driver 1)", "SM clock up to 9 MHz")
