@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_CLASSES, DEFAULT_SIZE, ClassesOption, GenotypeArgument, SizeOption, graph_of
+from hwnas.cli.network_options import NetworkOptions
+from hwnas.cli.options import GenotypeArgument, KnownClassesOption, KnownSizeOption, graph_of, input_of
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 def command(
     shell: Shell,
     genotype: GenotypeArgument,
+    network: NetworkOptions,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The Python file to write.")],
-    size: SizeOption = DEFAULT_SIZE,
-    classes: ClassesOption = DEFAULT_CLASSES,
+    size: KnownSizeOption = None,
+    classes: KnownClassesOption = None,
 ) -> Answer:
     """Write a network as readable PyTorch source that imports only torch."""
     from hwnas.compiler.source import write_source
     from hwnas.files import write_text
 
-    found, graph = graph_of(genotype, size, classes)
+    found, graph = graph_of(genotype, size, classes, network)
+    size, classes = input_of(graph)
     source = write_source(graph, found.name)
     write_text(output, source)
     document = {

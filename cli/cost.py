@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_CLASSES, DEFAULT_SIZE, ClassesOption, GenotypeArgument, SizeOption, graph_of
+from hwnas.cli.network_options import NetworkOptions
+from hwnas.cli.options import GenotypeArgument, KnownClassesOption, KnownSizeOption, graph_of, input_of
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
@@ -23,24 +24,29 @@ if TYPE_CHECKING:
 def command(
     shell: Shell,
     genotype: GenotypeArgument,
-    size: SizeOption = DEFAULT_SIZE,
-    classes: ClassesOption = DEFAULT_CLASSES,
+    network: NetworkOptions,
+    size: KnownSizeOption = None,
+    classes: KnownClassesOption = None,
     table: Annotated[
         Path | None, typer.Option("--table", metavar="TABLE", help="A latency table: latency is a cost, too.")
     ] = None,
 ) -> Answer:
     """Count a network's parameters, multiply-accumulates and peak activation memory."""
+    from hwnas.ir.passes.without_auxiliary import without_auxiliary
     from hwnas.latency.costs.base import CostSetting
     from hwnas.latency.table import check_setting, load_table
 
-    found, graph = graph_of(genotype, size, classes)
+    found, graph = graph_of(genotype, size, classes, network)
+    size, classes = input_of(graph)
     setting = CostSetting()
     if table is not None:
         measured = load_table(table)
         _, height, width = graph.shape(graph.input)
         check_setting(measured, replace(measured.contract, size_hw=(height, width)))
         setting = CostSetting(measured, measured.contract.precision)
-    costs = costs_of(graph, setting)
+    costs = costs_of(without_auxiliary(graph), setting)
+    if network.auxiliary:  # nodes without a reader count; latency stays that of what is deployed
+        costs |= costs_of(replace(graph, auxiliary=()), CostSetting(precision=setting.precision))
     document = {"genotype": found.name, "size": size, "classes": classes, "precision": setting.precision, **costs}
 
     def text(console: Console) -> None:

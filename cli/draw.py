@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_CLASSES, DEFAULT_SIZE, ClassesOption, GenotypeArgument, SizeOption, graph_of
+from hwnas.cli.network_options import NetworkOptions
+from hwnas.cli.options import GenotypeArgument, KnownClassesOption, KnownSizeOption, graph_of, input_of
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 def command(
     shell: Shell,
     genotype: GenotypeArgument,
+    network: NetworkOptions,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the pictures.")],
-    size: SizeOption = DEFAULT_SIZE,
-    classes: ClassesOption = DEFAULT_CLASSES,
+    size: KnownSizeOption = None,
+    classes: KnownClassesOption = None,
     table: Annotated[
         Path | None, typer.Option("--table", metavar="FILE", help="Colour nodes by this table's latencies.")
     ] = None,
@@ -29,7 +31,8 @@ def command(
     """Draw a network and each of its cells, as SVG and PNG."""
     from hwnas.report.draw import draw_genotype
 
-    found, graph = graph_of(genotype, size, classes)
+    found, graph = graph_of(genotype, size, classes, network)
+    size, classes = input_of(graph)
     values = None
     if table is not None:
         from hwnas.latency.model import TableModel

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_CLASSES, ClassesOption, GenotypeArgument
+from hwnas.cli.network_options import NetworkOptions
+from hwnas.cli.options import GenotypeArgument, KnownClassesOption
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 from hwnas.errors import HwnasError
@@ -17,11 +18,12 @@ from hwnas.errors import HwnasError
 def command(
     shell: Shell,
     genotype: GenotypeArgument,
+    network: NetworkOptions,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the engine files.")],
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="Input height x width; else that of the weights.")
     ] = None,
-    classes: ClassesOption = DEFAULT_CLASSES,
+    classes: KnownClassesOption = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="FILE", help="The trained weights (safetensors).")
     ] = None,
@@ -40,4 +42,5 @@ def command(
     if (weights is None) == (not random_weights):
         raise HwnasError("export needs weights", "give --weights FILE, or a run directory, or --random-weights")
     size_hw = parse_size(size) if size is not None else None
-    return pipeline.export(shell, genotype=genotype, size_hw=size_hw, classes=classes, weights=weights, output=output)
+    found = network.resolve(genotype)
+    return pipeline.export(shell, found, size_hw=size_hw, classes=classes, weights=weights, output=output)

@@ -14,6 +14,7 @@ import typer
 from hwnas.errors import BudgetError, HwnasError
 
 if TYPE_CHECKING:
+    from hwnas.cli.network_options import NetworkOptions
     from hwnas.ir.genotype import Genotype
     from hwnas.ir.opgraph import OpGraph
 
@@ -22,6 +23,22 @@ DEFAULT_CLASSES = 19
 
 GenotypeArgument = Annotated[
     str, typer.Argument(metavar="GENOTYPE", help="A genotype file, a run directory, or a name of the zoo.")
+]
+KnownSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        metavar="HxW",
+        help=f"Input height x width in pixels; else what the network was published for, or {DEFAULT_SIZE}.",
+    ),
+]
+KnownClassesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--classes",
+        min=2,
+        help=f"Number of classes; else what the network was published for, or {DEFAULT_CLASSES}.",
+    ),
 ]
 SizeOption = Annotated[str, typer.Option("--size", metavar="HxW", help="Input height x width in pixels.")]
 ClassesOption = Annotated[int, typer.Option("--classes", min=2, help="Number of classes.")]
@@ -115,12 +132,28 @@ def parse_share(text: str) -> float:
     return number / 100 if text.strip().endswith("%") else number
 
 
-def graph_of(genotype: str, size: str, classes: int) -> tuple[Genotype, OpGraph]:
-    """The genotype that a file or zoo name stands for, and its op graph for images of ``size``."""
+def graph_of(
+    genotype: str, size: str | None, classes: int | None, network: NetworkOptions | None = None
+) -> tuple[Genotype, OpGraph]:
+    """The genotype that a file or zoo name stands for, and its op graph for images of ``size``.
+
+    Where ``size`` or ``classes`` are None they are those that the network was published for, else the defaults. Heads
+    that only training needs are left out unless ``network`` asks for them.
+    """
+    from hwnas.cli.network_options import NetworkOptions
+    from hwnas.ir.passes.without_auxiliary import without_auxiliary
     from hwnas.shapes import parse_size
     from hwnas.skeletons.base import expand
-    from hwnas.zoo.catalog import resolve_genotype
 
-    height, width = parse_size(size)
-    found = resolve_genotype(genotype)
-    return found, expand(found, (3, height, width), classes)
+    network = network or NetworkOptions()
+    size_hw = parse_size(size) if size else None
+    found = network.resolve(genotype)
+    size_hw = size_hw or found.size_hw or parse_size(DEFAULT_SIZE)
+    graph = expand(found.genotype, (3, *size_hw), classes or found.classes or DEFAULT_CLASSES)
+    return found.genotype, graph if network.auxiliary else without_auxiliary(graph)
+
+
+def input_of(graph: OpGraph) -> tuple[str, int]:
+    """(size, classes) that an op graph was made for, as a verb's answer says them."""
+    _, height, width = graph.shape(graph.input)
+    return f"{height}x{width}", graph.shape(graph.output)[0]

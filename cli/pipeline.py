@@ -32,6 +32,7 @@ from hwnas.zoo.catalog import resolve_genotype
 
 if TYPE_CHECKING:
     from hwnas.cli.verb import Shell
+    from hwnas.zoo.resolve import Network
 
 ENGINE = "onnxruntime"
 
@@ -191,35 +192,39 @@ def train_one(
 
 def export(
     shell: Shell,
+    network: Network,
     *,
-    genotype: str,
     size_hw: tuple[int, int] | None,
-    classes: int,
+    classes: int | None,
     weights: Path | None,
     output: Path,
 ) -> Answer:
     """Both artifacts of a network, trained (``weights``, or a run's own) or with random weights."""
+    from hwnas.cli.options import DEFAULT_CLASSES
     from hwnas.compiler.network import compile_graph
     from hwnas.exporters.untrained import randomise
+    from hwnas.ir.passes.without_auxiliary import without_auxiliary
 
-    found = resolve_genotype(genotype)
+    found = network.genotype
     if weights is not None:
-        network, infos = load_network(found, weights)
-        trained_hw = network.graph.shape(network.graph.input)[1:]
+        module, infos = load_network(found, weights)
+        trained_hw = module.graph.shape(module.graph.input)[1:]
         if size_hw is not None and size_hw != trained_hw:
             raise HwnasError(
                 f"the weights were trained for {trained_hw[0]}x{trained_hw[1]}",
                 "leave --size out, or train at that size",
             )
     else:
+        size_hw = size_hw or network.size_hw
         if size_hw is None:
             raise HwnasError("an untrained network needs a size", "give --size HxW")
-        network, infos = compile_graph(expand(found, (3, *size_hw), classes), seed=shell.seed), ()
-        randomise(network, shell.seed)
-    height, width = network.graph.shape(network.graph.input)[1:]
+        graph = expand(found, (3, *size_hw), classes or network.classes or DEFAULT_CLASSES)
+        module, infos = compile_graph(without_auxiliary(graph), seed=shell.seed), ()
+        randomise(module, shell.seed)
+    height, width = module.graph.shape(module.graph.input)[1:]
     noise = np.random.default_rng(shell.seed).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
     exported = exporting.export_both(
-        network.eval(),
+        module.eval(),
         found,
         output,
         classes=infos,

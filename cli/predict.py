@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwnas.cli.network_options import NetworkOptions
 from hwnas.cli.options import DEFAULT_CLASSES, GenotypeArgument, TableOption, graph_of
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 def command(
     shell: Shell,
     genotype: GenotypeArgument,
+    network: NetworkOptions,
     table: TableOption,
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="Input height x width; else the table's.")
@@ -49,7 +51,7 @@ def command(
         raise TableError(error.message, f"{error.hint}, or use the table all the same with --force") from error
     own_classes = classes_of(measured)
     classes = classes or own_classes or DEFAULT_CLASSES
-    found, graph = graph_of(genotype, f"{height}x{width}", classes)
+    found, graph = graph_of(genotype, f"{height}x{width}", classes, replace(network, auxiliary=False))
     try:
         prediction = TableModel(measured).predict(graph, confidence=confidence)
     except TableError as error:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwnas.cli.network_options import NetworkOptions, network_options
 from hwnas.cli.output import (
     EXIT_BROKEN_PIPE,
     EXIT_BUG,
@@ -64,13 +65,15 @@ class Flags:
 def verb(*, example: str, resumable: bool = False) -> Callable[[Callable[..., Answer]], Callable[..., int]]:
     """Turn ``work(shell, …) -> Answer`` into a command that returns its exit code.
 
+    A parameter of the type :class:`NetworkOptions` stands for the options that say which network is meant.
+
     ``example`` ends the command's help. ``resumable``: the command has ``--resume``, which Ctrl-C then points to.
     """
 
     def decorate(work: Callable[..., Answer]) -> Callable[..., int]:
         @functools.wraps(work)
         def command(json: bool, seed: int, verbose: int, quiet: bool, **options: Any) -> int:
-            return run_verb(work, options, Flags(json, seed, verbose, quiet), resumable=resumable)
+            return run_verb(work, _gathered(work, options), Flags(json, seed, verbose, quiet), resumable=resumable)
 
         signature = _signature_with_shared_options(work)
         command.__signature__ = signature  # type: ignore[attr-defined]
@@ -168,10 +171,26 @@ def _set_up_logs(write: Callable[[str], None], verbosity: int) -> None:
 
 def _signature_with_shared_options(work: Callable[..., Answer]) -> inspect.Signature:
     """The signature typer reads: the verb's own options without ``shell``, then the shared ones, all by keyword."""
-    own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
+    own: list[inspect.Parameter] = []
+    for item in list(inspect.signature(work, eval_str=True).parameters.values())[1:]:
+        own += _NETWORK_OPTIONS if item.annotation is NetworkOptions else [item]
     shared = inspect.signature(_shared_options, eval_str=True).parameters.values()
     parameters = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *shared)]
     return inspect.Signature(parameters, return_annotation=int)
+
+
+_NETWORK_OPTIONS = list(inspect.signature(network_options, eval_str=True).parameters.values())
+
+
+def _gathered(work: Callable[..., Answer], options: dict[str, Any]) -> dict[str, Any]:
+    """``options`` with those of the network in one value, under the name of the parameter that takes them."""
+    for item in inspect.signature(work, eval_str=True).parameters.values():
+        if item.annotation is NetworkOptions:
+            names = [option.name for option in _NETWORK_OPTIONS]
+            given = {name: options[name] for name in names} | {"param": tuple(options["param"] or ())}
+            rest = {name: value for name, value in options.items() if name not in names}
+            return {**rest, item.name: NetworkOptions(**given)}
+    return options
 
 
 def _shared_options(
