@@ -36,10 +36,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     arguments = parser.parse_args()
     chosen = [name for name in arguments.only.split(",") if name] or names()
-    print(
-        f"{'network':28}{'size':>11}{'classes':>8}{'params':>13}{"MACs":>18}",
-        "  compared, p50" if arguments.run else "",
-    )
+    heading = f"{'network':28}{'size':>11}{'classes':>8}{'params':>13}{'MACs':>18}"
+    print(heading + ("  compared, p50" if arguments.run or arguments.engine else ""))
     failures = 0
     for name in chosen:
         network = entry(name)
