@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from hwnas.errors import GenotypeError
 from hwnas.ir.cell import Cell
 from hwnas.ir.genotype import Genotype
+from hwnas.ir.node import Node
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Params, Shape, Value
 from hwnas.skeletons.base import SKELETONS
@@ -90,6 +91,12 @@ def fasterseg(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
     logits = _head(builder, "classifier", joined, classes)
     extra = _auxiliary_heads(builder, net, maps, classes) if net.auxiliary else []
     return builder.finish(full_size(builder, logits), extra)
+
+
+def chain_cell(ops: Sequence[str]) -> Cell:
+    """The cell of a branch with these ops."""
+    nodes = [Node(f"layer{index}", op, (f"layer{index - 1}" if index else "x",)) for index, op in enumerate(ops)]
+    return Cell.of(["x"], nodes, nodes[-1].name, where="branch")
 
 
 def shared_layers(branches: Sequence[Branch]) -> list[list[list[int]]]:

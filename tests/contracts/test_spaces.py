@@ -12,13 +12,25 @@ import pytest
 
 from hwnas.spaces.auto_deeplab import AutoDeepLabSpace
 from hwnas.spaces.base import SPACES, SearchSpace
+from hwnas.spaces.crnas import FAMILIES, CRNASSpace
+from hwnas.spaces.mbconv import MBConvSpace
+from hwnas.spaces.spos import ShuffleNet, SposSpace
 from hwnas.spaces.dpc import DPCSpace
+from hwnas.spaces.fasterseg import FasterSegSpace
 from tests.contracts import space_contract as contract
 
 SIZE = (360, 480)
+SHUFFLE = (4, 8, 16, 24, 32)
+LRASPP = {"head": "lraspp:width=8", "dilated_stages": 1}
 NARROW: dict[str, SearchSpace] = {
+    "spos": SposSpace("spos", ShuffleNet(channels=SHUFFLE), LRASPP),
+    "spos-imagenet": SposSpace("spos-imagenet", ShuffleNet(channels=SHUFFLE, tail=16), {"head": "classify"}),
+    "mbconv": MBConvSpace("mbconv", LRASPP, shrink=4),
+    "mbconv-imagenet": MBConvSpace("mbconv-imagenet", {"head": "classify"}, tail=16, shrink=4),
+    **{name: CRNASSpace(name, family, "fpn:width=8", 8) for name, family in FAMILIES.items()},
     "auto-deeplab": AutoDeepLabSpace(filters=2, head="aspp:width=8,rates=1-2,kind=full"),
     "dpc": DPCSpace(branches=3, width=8),
+    "fasterseg": FasterSegSpace(layers=6, filters=2),
 }
 SMALL_SIZES = ((64, 96), (65, 97))
 SIZES: dict[str, tuple[contract.Size, ...]] = {"dpc": ((352, 352), (355, 367))}
