@@ -13,10 +13,10 @@ import pytest
 from hwnas.spaces.auto_deeplab import AutoDeepLabSpace
 from hwnas.spaces.base import SPACES, SearchSpace
 from hwnas.spaces.crnas import FAMILIES, CRNASSpace
-from hwnas.spaces.mbconv import MBConvSpace
-from hwnas.spaces.spos import ShuffleNet, SposSpace
 from hwnas.spaces.dpc import DPCSpace
 from hwnas.spaces.fasterseg import FasterSegSpace
+from hwnas.spaces.mbconv import MBConvSpace
+from hwnas.spaces.spos import ShuffleNet, SposSpace
 from tests.contracts import space_contract as contract
 
 SIZE = (360, 480)
