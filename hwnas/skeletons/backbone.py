@@ -57,17 +57,18 @@ def backbone(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
     stages = _checked(genotype)
     builder = GraphBuilder(input_shape)
     source = _place(builder, genotype, "stem", builder.input)
-    features = {_stride_of(builder, source): source}
+    reached = _stride_of(builder, source)
+    features = {reached: source}
     dilation = 1
     for index, (stride, width) in enumerate(zip(stages.strides, stages.widths, strict=True), start=1):
         if stride > 1 and sum(later > 1 for later in stages.strides[index - 1 :]) <= stages.dilated:
             stride, dilation = 1, dilation * stride
+        reached *= stride
         given: dict[str, Value] = {"channels": width, "dilation": dilation}
         source = _place(builder, genotype, f"stage{index}", source, stride=stride, given=given)
-        features[_stride_of(builder, source)] = source
+        features[reached] = source
     if "tail" in genotype.cells:
-        source = _place(builder, genotype, "tail", source)
-        features[_stride_of(builder, source)] = source
+        source = features[reached] = _place(builder, genotype, "tail", source)
     return builder.finish(_head(builder, genotype, stages, features, source, classes))
 
 
@@ -87,7 +88,7 @@ def _place(
 
 
 def _stride_of(builder: GraphBuilder, source: str) -> int:
-    """The power of two by which a node's map is smaller than the image."""
+    """The power of two by which the stem's map is smaller than the image; sizes are rounded up at each stride."""
     return 1 << round(math.log2(builder.shape(builder.input)[1] / builder.shape(source)[1]))
 
 

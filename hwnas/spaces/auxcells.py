@@ -83,11 +83,11 @@ def _operation(name: str, operation: str, source: str) -> list[Node]:
 
 
 def auxcells_genotype(
-    name: str, first: int, layers: Sequence[Layer], connections: Sequence[tuple[int, int]]
+    name: str, first: int, layers: Sequence[Layer], connections: Sequence[tuple[int, int]], **params: Value
 ) -> Genotype:
-    """The genotype of a decoder in the authors' numbers, with the encoder's four outputs."""
-    params: dict[str, Value] = {"layers": ENCODER_LAYERS, "connections": tuple(map(tuple, connections))}
-    return Genotype(name, "auxcells", {"context": context_cell(first, layers)}, params)
+    """The genotype of a decoder in the authors' numbers over the encoder's four outputs; ``params``: the skeleton's."""
+    given: dict[str, Value] = {"layers": ENCODER_LAYERS, "connections": tuple(map(tuple, connections))}
+    return Genotype(name, "auxcells", {"context": context_cell(first, layers)}, {**given, **params})
 
 
 def pool(fuse: int) -> list[str]:

@@ -64,16 +64,22 @@ class Family:
 
 
 def crnas_genotype(
-    name: str, family: Family, allocation: Sequence[int], dilations: Sequence[int], head: str = "fpn"
+    name: str,
+    family: Family,
+    allocation: Sequence[int],
+    dilations: Sequence[int],
+    head: str = "fpn",
+    shrink: int = 1,
 ) -> Genotype:
-    """The genotype of an allocation and a dilation for each block."""
+    """The genotype of an allocation and a dilation for each block; ``shrink`` divides all widths."""
     assert len(dilations) == sum(allocation)
     rest = list(dilations)
     per_stage = [tuple(rest.pop(0) for _ in range(count)) for count in allocation]
     if family.kind == "mobilenetv2":
-        return _mobilenet(name, per_stage, head)
-    widths = (64, 128, 256, 512) if family.kind == "basic" else (256, 512, 1024, 2048)
-    cells = {"stem": _resnet_stem()}
+        return _mobilenet(name, per_stage, head, shrink)
+    narrowest = 64 // shrink * (1 if family.kind == "basic" else 4)
+    widths = tuple(narrowest * 2**stage for stage in range(4))
+    cells = {"stem": _resnet_stem(64 // shrink)}
     for stage, found in enumerate(per_stage, start=1):
         stays = family.kind == "basic" and stage == 1
         nodes = _basic_blocks(found, projects=not stays) if family.kind == "basic" else _bottlenecks(found)
@@ -81,8 +87,8 @@ def crnas_genotype(
     return Genotype(name, "backbone", cells, {"strides": STRIDES, "widths": widths, "head": head})
 
 
-def _resnet_stem() -> Cell:
-    conv = Node("conv", "conv_7x7", ("x",), {"channels": 64, "stride": 2})
+def _resnet_stem(width: int) -> Cell:
+    conv = Node("conv", "conv_7x7", ("x",), {"channels": width, "stride": 2})
     return Cell.of(["x"], [conv, Node("pool", "max_pool_3x3", ("conv",), {"stride": 2})], "pool")
 
 
@@ -110,7 +116,7 @@ def _basic_blocks(dilations: Sequence[int], *, projects: bool) -> list[Node]:
     return nodes
 
 
-def _mobilenet(name: str, per_stage: Sequence[Sequence[int]], head: str) -> Genotype:
+def _mobilenet(name: str, per_stage: Sequence[Sequence[int]], head: str, shrink: int) -> Genotype:
     """The stem's layers are one stage with the first block; stages three and four change their width on the way."""
     third, fourth = len(per_stage[2]), len(per_stage[3])
     narrow = max(1, round(third * 4 / 7))
@@ -122,8 +128,8 @@ def _mobilenet(name: str, per_stage: Sequence[Sequence[int]], head: str) -> Geno
         (160, 2, per_stage[3][: fourth - 1]),
         (320, 1, per_stage[3][fourth - 1 :]),
     ]
-    stem: dict[str, Value] = {"channels": 32, "stride": 2, "activation": "relu6"}
-    first: dict[str, Value] = {"channels": 16, "expansion": 1}
+    stem: dict[str, Value] = {"channels": 32 // shrink, "stride": 2, "activation": "relu6"}
+    first: dict[str, Value] = {"channels": 16 // shrink, "expansion": 1}
     nodes = [Node("conv", "conv_3x3", ("x",), stem), Node("block", "inverted_residual_3x3", ("conv",), first)]
     cells = {"stem": Cell.of(["x"], nodes, "block", where="stem")}
     for place, (_, _, dilations) in enumerate(parts, start=1):
@@ -133,15 +139,16 @@ def _mobilenet(name: str, per_stage: Sequence[Sequence[int]], head: str) -> Geno
             for i, (source, dilation) in enumerate(zip(sources, dilations, strict=True), start=1)
         ]
         cells[f"stage{place}"] = Cell.of(["x"], blocks, f"block{len(dilations)}", where=f"stage{place}")
-    strides, widths = tuple(stride for _, stride, _ in parts), tuple(width for width, _, _ in parts)
+    strides, widths = tuple(stride for _, stride, _ in parts), tuple(width // shrink for width, _, _ in parts)
     return Genotype(name, "backbone", cells, {"strides": strides, "widths": widths, "head": head})
 
 
 class CRNASSpace:
-    """The space of one family; see the module's docstring."""
+    """The space of one family; see the module's docstring. ``shrink`` divides all widths."""
 
-    def __init__(self, name: str, family: Family) -> None:
+    def __init__(self, name: str, family: Family, head: str = "fpn", shrink: int = 1) -> None:
         self.name, self.family = name, family
+        self._head, self._shrink = head, shrink
         dilations = [Choice(f"block{i}.dilation", DILATIONS) for i in range(1, sum(family.original) + 1)]
         self.choices: Sequence[Choice] = (Choice("allocation", family.allocations), *dilations)
 
@@ -154,7 +161,7 @@ class CRNASSpace:
         assert isinstance(allocation, tuple)
         dilations = [int(str(decisions[choice.name])) for choice in self.choices[1:]]
         counts = [int(str(count)) for count in allocation]
-        return Candidate(crnas_genotype(self.name, self.family, counts, dilations))
+        return Candidate(crnas_genotype(self.name, self.family, counts, dilations, self._head, self._shrink))
 
 
 FAMILIES = {

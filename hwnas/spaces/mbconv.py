@@ -30,11 +30,15 @@ BLOCKS = {f"k{kernel}_e{expansion}": (kernel, expansion) for kernel in (3, 5, 7)
 
 
 class MBConvSpace:
-    """The space; see the module's docstring. ``tail``: channels of a 1x1 convolution before the head, 0 for none."""
+    """The space; see the module's docstring.
 
-    def __init__(self, name: str, params: dict[str, Value], tail: int = 0) -> None:
+    ``params`` are the skeleton's that say the head; ``tail``: channels of a 1x1 convolution before it, 0 for none;
+    ``shrink`` divides all widths but the tail's.
+    """
+
+    def __init__(self, name: str, params: dict[str, Value], tail: int = 0, shrink: int = 1) -> None:
         self.name = name
-        self._params, self._tail = params, tail
+        self._params, self._tail, self._shrink = params, tail, shrink
         choices = []
         for stage, repeats in enumerate(REPEATS[1:], start=2):
             for block in range(1, repeats + 1):
@@ -47,7 +51,7 @@ class MBConvSpace:
         return uniform_decisions(self, rng)
 
     def decode(self, decisions: Decisions) -> Candidate:
-        stem: dict[str, Value] = {"channels": STEM, "stride": 2, "activation": "relu6"}
+        stem: dict[str, Value] = {"channels": STEM // self._shrink, "stride": 2, "activation": "relu6"}
         cells = {
             "stem": Cell.of(["x"], [Node("conv", "conv_3x3", ("x",), stem)], "conv"),
             "stage1": Cell.of(["x"], [_block("block1", "x", 3, 1)], "block1"),
@@ -65,7 +69,7 @@ class MBConvSpace:
         if self._tail:
             tail: dict[str, Value] = {"channels": self._tail, "activation": "relu6"}
             cells["tail"] = Cell.of(["x"], [Node("conv", "conv_1x1", ("x",), tail)], "conv")
-        stages: dict[str, Value] = {"strides": STRIDES, "widths": WIDTHS}
+        stages: dict[str, Value] = {"strides": STRIDES, "widths": tuple(width // self._shrink for width in WIDTHS)}
         return Candidate(Genotype(self.name, "backbone", cells, {**stages, **self._params}))
 
 
