@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.cli.options import parse_pin
+from hwnas.errors import HwnasError
 from hwnas.exporters.engine_models import EngineModels, models_for
 from hwnas.files import write_json
 from hwnas.latency.bundle import Bundle, read_bundle, write_bundle
@@ -225,4 +226,8 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except HwnasError as error:  # such as a table that was not given the time for what the nets need
+        print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
+        sys.exit(2)
