@@ -165,7 +165,9 @@ def _limit(document: Document) -> str:
     """What predictions had to keep in the search."""
     limit = f"predictions up to {document['limit_ms']:.2f} ms"
     confidence = document["confidence"]
-    return limit if confidence is None else f"{limit}: the upper end of their {confidence:.0%} interval meets the budget"
+    if confidence is None:
+        return limit
+    return f"{limit}: the upper end of their {confidence:.0%} interval meets the budget"
 
 
 def _percentiles(document: Document) -> str:
@@ -173,7 +175,7 @@ def _percentiles(document: Document) -> str:
 
 
 def _prediction(document: Document) -> str:
-    from hwnas.exporters.validate import NOTABLE_SLOWDOWN
+    from hwnas.exporters.criteria import NOTABLE_SLOWDOWN
 
     predicted_ms = document["predicted_ms"]
     text = f"{predicted_ms:.2f} ms, {predicted_ms / document['p50_ms'] - 1:+.1%} off"
