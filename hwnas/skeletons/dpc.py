@@ -48,21 +48,25 @@ def parse_branches(text: str) -> tuple[Branch, ...]:
     """The branches of a cell's text, or of ``published``; GenotypeError that names the branch at fault."""
     if text == "published":
         text = PUBLISHED
-    branches: list[Branch] = []
-    for number, part in enumerate(text.split(";")):
-        match = re.fullmatch(r"\s*(?:(1x1)|([rp])(\d{1,4})x(\d{1,4}))@(f|\d{1,4})\s*", part)
-        if not match:
-            raise GenotypeError(
-                f"branch {number} of the dense prediction cell is {part!r}",
-                "a branch is like 1x1@f, r6x21@0 or p2x4@1: an op, and the features or an earlier branch",
-            )
-        source = -1 if match[5] == "f" else int(match[5])
-        size = (int(match[3]), int(match[4])) if match[2] else (1, 1)
-        if source >= number or 0 in size:
-            fault = f"takes branch {source}, which is not before it" if source >= number else "has a size of 0"
-            raise GenotypeError(f"branch {number} of the dense prediction cell {fault}: {part.strip()!r}")
-        branches.append(Branch(match[1] or match[2], size, source))
-    return tuple(branches)
+    parts = enumerate(text.split(";"))
+    return tuple(parse_branch(part, number, f"branch {number} of the dense prediction cell") for number, part in parts)
+
+
+def parse_branch(text: str, earlier: int, where: str) -> Branch:
+    """One branch that may take one of ``earlier`` others; GenotypeError that begins with ``where``."""
+    match = re.fullmatch(r"\s*(?:(1x1)|([rp])(\d{1,4})x(\d{1,4}))@(f|\d{1,4})\s*", text)
+    if not match:
+        raise GenotypeError(
+            f"{where} is {text!r}",
+            "a branch is like 1x1@f, r6x21@0 or p2x4@1: an op, and the features or an earlier branch",
+        )
+    source = -1 if match[5] == "f" else int(match[5])
+    size = (int(match[3]), int(match[4])) if match[2] else (1, 1)
+    if source >= earlier:
+        raise GenotypeError(f"{where} takes {source}, which is not before it: {text.strip()!r}")
+    if 0 in size:
+        raise GenotypeError(f"{where} has a size of 0: {text.strip()!r}")
+    return Branch(match[1] or match[2], size, source)
 
 
 def dpc_cell(branches: Sequence[Branch], *, rate_factor: int = 1) -> Cell:

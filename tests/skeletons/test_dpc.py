@@ -67,7 +67,7 @@ def test_rates_double_at_stride_8() -> None:
         ("dpc:r21x1@f", "too small for the rates 21x1"),
         ("dpc:p8x8@f", "its map of 8x5x5 is too small for a grid of 8x8 cells"),
         ("dpc:r1x6", "branch 0 of the dense prediction cell is 'r1x6'"),
-        ("dpc:1x1@f;1x1@1", "branch 1 of the dense prediction cell takes branch 1, which is not before it"),
+        ("dpc:1x1@f;1x1@1", "branch 1 of the dense prediction cell takes 1, which is not before it"),
         ("dpc:r0x1@f", "has a size of 0"),
         ("dpc:3x3@f", "is '3x3@f'"),
         ("dpc:1x1@f,depth=2", "does not understand 'depth=2'"),
@@ -109,7 +109,7 @@ def test_what_is_written_is_read_back() -> None:
         ({"input": 1.0}, "input must be -1"),
         ({"kernel": 5}, "kernel must be 1 or 3, not 5"),
         ({"rate": [0, 1]}, "rate must be two whole numbers of at least 1"),
-        ({"input": 3}, "takes branch 3, which is not before it"),
+        ({"input": 3}, "takes 3, which is not before it"),
     ],
 )
 def test_error_on_a_faulty_branch(change: dict, message: str) -> None:

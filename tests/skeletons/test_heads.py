@@ -10,7 +10,7 @@ from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.ir.verify import verify
 from hwnas.skeletons.heads import HEADS, add_head
 
-SIZE = (321, 417)
+SIZE = (705, 737)
 
 
 def with_head(head: str, strides: tuple[int, ...] = (4, 8, 16, 32), channels: int = 8, classes: int = 5) -> OpGraph:
