@@ -85,9 +85,9 @@ def verb(*, example: str, resumable: bool = False) -> Callable[[Callable[..., An
     return decorate
 
 
-def add_verb(app: typer.Typer, name: str, command: Callable[..., int]) -> None:
-    """Register a command made by :func:`verb`, with its example below its help."""
-    example: str = command.example  # type: ignore[attr-defined]
+def add_verb(app: typer.Typer, name: str, command: Callable[..., int], *, example: str = "") -> None:
+    """Register a command made by :func:`verb`, with its example, or ``example``, below its help."""
+    example = example or command.example  # type: ignore[attr-defined]
     app.command(name, epilog=f"Example:\n\n{example}")(command)
 
 

@@ -24,8 +24,9 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     out, err = capsys.readouterr()
     assert code == 0, err + out
     document = json.loads(out)
-    if arguments[:2] != ("zoo", "show"):  # its document is a genotype
-        assert set(document) <= documented(arguments[0]), f"docs/json.md lacks a field of {arguments[0]}"
+    if "--genotype" not in arguments:  # that document is a genotype
+        name = arguments[1] if arguments[0] == "zoo" and arguments[1] in VERBS else arguments[0]
+        assert set(document) <= documented(name), f"docs/json.md lacks a field of {name}"
     return document
 
 
@@ -90,10 +91,24 @@ def test_unwritable_output_is_one_sentence(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_zoo_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
-    networks = answer(capsys, "zoo", "list", "--size", "96x128")["networks"]
-    assert "fast-scnn" in {network["name"] for network in networks}
+    networks = {network["name"]: network for network in answer(capsys, "zoo", "list", "--size", "96x128")["networks"]}
+    assert networks["fast-scnn"]["params"] == 1_138_051
+    assert all(bool(network["macs"]) != bool(network["problem"]) for network in networks.values())
     shown = answer(capsys, "zoo", "show", "fast-scnn")
-    assert shown["schema_version"] >= 1 and shown["cells"]
+    assert shown["paper"] and {1_138_051} == {row["ours"] for row in shown["figures"] if "param" in row["quantity"]}
+    genotype = answer(capsys, "zoo", "show", "fast-scnn", "--genotype")
+    assert genotype == shown["genotype"] and genotype["cells"]
+
+
+def test_zoo_cost_counts_training_heads_where_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = answer(capsys, "zoo", "cost", "bisenetv2")
+    assert (plain["size"], plain["params"], plain["macs"]) == ("1024x2048", 3_358_627, 98_413_199_360)
+    assert answer(capsys, "zoo", "cost", "bisenetv2", "--auxiliary")["params"] == 5_231_487
+
+
+def test_zoo_offers_the_nearest_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zoo", "cost", "bisenet2"]) == 2
+    assert "did you mean bisenetv2" in capsys.readouterr().err
 
 
 def test_truncated_genotype_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
