@@ -17,14 +17,16 @@ ZERO_KEEPING = frozenset(
 """Ops that make zeros of zeros. Convolutions do not: BatchNorm adds its bias."""
 
 
-def remove_dead_branches(graph: OpGraph) -> OpGraph:
+def remove_dead_branches(graph: OpGraph, *, exact: bool = True) -> OpGraph:
     """``graph`` without zeros among the inputs of ``add``, and without nodes that reach no output.
 
     Names and shapes of the surviving nodes stay. Without anything to remove, ``graph`` itself is returned. An ``add``
     of zeros only keeps one of them. A zero that is concatenated stays: channels behind it would change their place.
+    Unless ``exact``, whatever reads nothing but zeros counts as zero, too: a constant for each channel, learnt by its
+    BatchNorm, is then lost.
     """
     before = graph.nodes
-    zeros = _zeros(before)
+    zeros = zero_values(before, exact=exact)
     nodes = [_without_zeros(node, zeros) for node in before]
     wires = nx.DiGraph((source, node.name) for node in nodes for source in node.inputs)
     alive = {graph.output, *graph.auxiliary}
@@ -43,12 +45,15 @@ def _without_zeros(node: Node, zeros: set[str]) -> Node:
     return replace(node, inputs=rest or node.inputs[:1])
 
 
-def _zeros(nodes: Iterable[Node]) -> set[str]:
-    """Names of the nodes whose output is zero whatever the image: ``none``, and what keeps zeros zero."""
+def zero_values(nodes: Iterable[Node], *, exact: bool = True) -> set[str]:
+    """Names of the nodes whose output is zero whatever the image: ``none``, and what keeps zeros zero.
+
+    Unless ``exact``, every op keeps them zero.
+    """
     zeros: set[str] = set()
     for node in nodes:
         are_zero = [source in zeros for source in node.inputs]
-        kept_zero = node.op in ZERO_KEEPING and all(are_zero)
+        kept_zero = (node.op in ZERO_KEEPING or not exact) and all(are_zero)
         if node.op == "none" or kept_zero or (node.op == "mul" and any(are_zero)):
             zeros.add(node.name)
     return zeros
