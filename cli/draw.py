@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,18 @@ from hwnas.cli.verb import Shell, verb
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hwnas.ir.genotype import Genotype
+    from hwnas.ir.opgraph import OpGraph
+    from hwnas.latency.table import LatencyTable
+
+
+class Detail(StrEnum):
+    """How much of a network is drawn."""
+
+    auto = "auto"
+    nodes = "nodes"
+    groups = "groups"
+
 
 @verb(example="hwnas draw fast-scnn --size 360x480 --classes 11 -o pictures")
 def command(
@@ -24,27 +38,109 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the pictures.")],
     size: KnownSizeOption = None,
     classes: KnownClassesOption = None,
-    table: Annotated[
-        Path | None, typer.Option("--table", metavar="FILE", help="Colour nodes by this table's latencies.")
+    colour: Annotated[
+        str | None,
+        typer.Option("--color", metavar="WHAT", help="Colour ops by family, macs, params, or latency (with --table)."),
+    ] = None,
+    table: Annotated[Path | None, typer.Option("--table", metavar="FILE", help="A table to colour by latency.")] = None,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="LIST", help="Of svg, png, dot (the source) and pdf, joined by commas.")
+    ] = "svg,png",
+    detail: Annotated[
+        Detail, typer.Option("--detail", help="Draw every node of the network, or a box for each group; auto: by size.")
+    ] = Detail.auto,
+    diff: Annotated[
+        str | None, typer.Option("--diff", metavar="OTHER", help="Draw this genotype beside it, differences marked.")
+    ] = None,
+    receptive_field: Annotated[
+        str | None,
+        typer.Option(
+            "--receptive-field",
+            metavar="NODE",
+            help="Also measure how far NODE sees in an untrained network, and draw it; auto: the deepest features.",
+        ),
     ] = None,
 ) -> Answer:
-    """Draw a network and each of its cells, as SVG and PNG."""
+    """Draw a network, each of its cells and its path through resolutions; or two genotypes side by side."""
     from hwnas.report.draw import draw_genotype
+    from hwnas.report.values import values_of
 
     found, graph = graph_of(genotype, size, classes, network)
     size, classes = input_of(graph)
-    values = None
-    if table is not None:
-        from hwnas.latency.model import TableModel
-        from hwnas.latency.table import load_table
-
-        values = {node.name: node.latency_ms for node in TableModel(load_table(table)).predict(graph).nodes}
+    wanted = tuple(filter(None, (part.strip() for part in formats.split(","))))
+    if diff is not None:
+        return _draw_difference(shell, (found, graph), graph_of(diff, size, classes, network), output, wanted)
+    values = values_of(graph, colour or ("latency" if table else "family"), _load(table))
     with shell.progress.task(f"draw {found.name}", 1):
-        paths = draw_genotype(found, graph, output, values=values)
-    document = {"genotype": found.name, "size": size, "classes": classes, "pictures": paths}
+        paths = draw_genotype(
+            found,
+            graph,
+            output,
+            formats=wanted,
+            values=values.of if values else None,
+            cell_values={role: values.in_cell(found, role) for role in found.cells} if values else None,
+            unit=values.unit if values else "",
+            detail=detail,
+        )
+    document: dict[str, object] = {"genotype": found.name, "size": size, "classes": classes, "pictures": paths}
+    if receptive_field is not None:
+        from hwnas.report.receptive_field import draw_receptive_field, measure_receptive_field
+
+        field = measure_receptive_field(graph, "" if receptive_field == "auto" else receptive_field)
+        path = output / f"receptive-field-{field.node.replace('/', '-')}.png"
+        paths = (*paths, draw_receptive_field(field, path, title=found.name))
+        document["pictures"] = paths
+        document["receptive_field"] = {"node": field.node, "side_px": round(field.side_px, 1)}
+
+    return Answer(document, lambda console: _print_paths(console, paths))
+
+
+def _load(table: Path | None) -> LatencyTable | None:
+    from hwnas.latency.table import load_table
+
+    return None if table is None else load_table(table)
+
+
+def _draw_difference(
+    shell: Shell,
+    left: tuple[Genotype, OpGraph],
+    right: tuple[Genotype, OpGraph],
+    output: Path,
+    formats: tuple[str, ...],
+) -> Answer:
+    """The pictures of ``--diff``, and what differs in words."""
+    from hwnas.report.diff import differences, differing_params, draw_differences
+
+    with shell.progress.task(f"draw {left[0].name} and {right[0].name}", 1):
+        paths = draw_differences(left, right, output, formats=formats)
+    size, classes = input_of(left[1])
+    params, cells = differing_params(left[0], right[0]), differences(left[0], right[0])
+    missing = [role for role in (*left[0].cells, *right[0].cells) if role not in cells]
+    document = {
+        "genotype": left[0].name,
+        "other": right[0].name,
+        "size": size,
+        "classes": classes,
+        "pictures": paths,
+        "params": params,
+        "only_one_has": missing,
+        "cells": cells,
+    }
 
     def text(console: Console) -> None:
-        for path in paths:
-            console.print(str(path), markup=False, soft_wrap=True)
+        for sentence in params:
+            console.print(sentence, markup=False, soft_wrap=True)
+        for role, found in cells.items():
+            counts = f"{len(found.changed)} changed, {len(found.removed)} removed, {len(found.added)} added"
+            said = "the same" if found.equal else f"{len(found.same)} nodes the same, {counts}"
+            console.print(f"cell {role}: {said}", markup=False, soft_wrap=True)
+        for role in missing:
+            console.print(f"cell {role}: only one of them has it", markup=False, soft_wrap=True)
+        _print_paths(console, paths)
 
     return Answer(document, text)
+
+
+def _print_paths(console: Console, paths: Sequence[Path]) -> None:
+    for path in paths:
+        console.print(str(path), markup=False, soft_wrap=True)

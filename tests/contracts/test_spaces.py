@@ -14,10 +14,12 @@ from hwnas.spaces.auto_deeplab import AutoDeepLabSpace
 from hwnas.spaces.base import SPACES, SearchSpace
 from hwnas.spaces.cas import CASSpace
 from hwnas.spaces.crnas import FAMILIES, CRNASSpace
+from hwnas.spaces.darts import DartsSpace
 from hwnas.spaces.dpc import DPCSpace
 from hwnas.spaces.fasterseg import FasterSegSpace
 from hwnas.spaces.gas import GASSpace
 from hwnas.spaces.mbconv import MBConvSpace
+from hwnas.spaces.nasnet import NasnetSpace
 from hwnas.spaces.spos import ShuffleNet, SposSpace
 from tests.contracts import space_contract as contract
 
@@ -30,16 +32,18 @@ NARROW: dict[str, SearchSpace] = {
     "mbconv": MBConvSpace("mbconv", LRASPP, shrink=4),
     "mbconv-imagenet": MBConvSpace("mbconv-imagenet", {"head": "classify"}, tail=16, shrink=4),
     **{name: CRNASSpace(name, family, "fpn:width=8", 8) for name, family in FAMILIES.items()},
-    "auto-deeplab": AutoDeepLabSpace(filters=2, head="aspp:width=8,rates=1-2,kind=full"),
+    "darts": DartsSpace(params={"channels": 4, "layers": 3, "head": "lraspp:width=8"}),
+    "nasnet": NasnetSpace(params={"channels": 4, "layers": 3, "head": "lraspp:width=8"}),
+    "auto-deeplab": AutoDeepLabSpace(layers=5, blocks=2, filters=2, head="aspp:width=8,rates=1-2,kind=full"),
     "dpc": DPCSpace(branches=3, width=8),
     "fasterseg": FasterSegSpace(layers=6, filters=2),
-    "cas": CASSpace(layers=(3, 4), channels=(2, 4), head_widths=(8,)),
-    "gas": GASSpace(layers=4, reductions=(1, 2), channels=2, head="aspp:width=8,rates=none"),
+    "cas": CASSpace(layers=(3,), channels=(2,), head_widths=(8,)),
+    "gas": GASSpace(layers=3, reductions=(1, 2), channels=2, head="aspp:width=8,rates=none"),
 }
 SMALL_SIZES = ((64, 96), (65, 97))
 SIZES: dict[str, tuple[contract.Size, ...]] = {"dpc": ((352, 352), (355, 367)), "cas": ((260, 288), (265, 289))}
 """Where the small ones are too small for a space."""
-DRAWN = {"auto-deeplab": 40, "auxcells": 60, "crnas-resnet101": 60, "crnas-resnet18": 60}
+DRAWN = {"darts": 60, "nasnet": 60, "auto-deeplab": 40, "auxcells": 60, "crnas-resnet101": 60, "crnas-resnet18": 60}
 """Genotypes to expand where 200 take too long; ``benchmarks/spaces.py`` expands 1,000 of each."""
 
 
