@@ -38,6 +38,7 @@ def all_checks() -> list[Check]:
         check_engines,
         check_graphviz,
         check_onnxruntime,
+        check_precisions,
         check_torch,
     )
 
@@ -51,6 +52,7 @@ def all_checks() -> list[Check]:
         check_onnxruntime,
         check_both_onnxruntimes,
         check_engines,
+        check_precisions,
         check_graphviz,
     ]
     return [check for step in steps for check in step()]

@@ -81,6 +81,24 @@ def check_engines() -> list[Check]:
     return checks + [Check(name, "optional", here.problem, here.hint) for name, here in found.items() if not here]
 
 
+def check_precisions() -> list[Check]:
+    """In which precisions each engine can be timed here; a small graph was run in each."""
+    from hwnas.exporters.engine import ENGINES
+    from hwnas.exporters.proof import Proof, timed_engines
+
+    checks = []
+    for name, found in timed_engines().items():
+        if not isinstance(found, Proof):
+            if name not in ENGINES:  # of the others it is said that they are missing
+                checks.append(Check(name, "optional", found.message, found.hint))
+        elif found.precisions:
+            checks.append(Check(f"{name} runs", "ok", ", ".join(found.precisions)))
+        elif name not in ENGINES or ENGINES.get(name).available():
+            problem = next(iter(found.problems.values()), "no small graph ran")
+            checks.append(Check(f"{name} runs", "note", f"nothing: {problem}"))
+    return checks
+
+
 def is_installed(distribution: str) -> bool:
     """Whether a distribution of this name is installed."""
     try:

@@ -42,7 +42,7 @@ class OpenVinoEngine:
             openvino = require("openvino", extra="openvino")
         except MissingPackage as error:
             return Availability(problem=error.message, hint=error.hint)
-        return Availability(str(openvino.__version__), ("CPU",), _precisions())
+        return Availability(str(openvino.__version__).partition("-")[0], ("CPU",), _precisions())
 
     def build(self, onnx_path: Path, *, precision: str, out_dir: Path) -> Path:
         """Convert an ONNX file to IR in ``out_dir/NAME_openvino_model`` and prove that it compiles.

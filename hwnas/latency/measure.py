@@ -380,7 +380,7 @@ class Adapter:
 
     def version(self) -> str:
         """Version of the installed package; an ImportError without it."""
-        return str(importlib.import_module(self.package).__version__)
+        return str(importlib.import_module(self.package).__version__).partition("-")[0]  # 2026.4.1-22982-e213…
 
     def fingerprint(self) -> dict[str, Any]:
         """What it runs on, as :func:`device_fingerprint`; a GPU has the limit of its clock in place of a governor."""

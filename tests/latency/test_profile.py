@@ -29,7 +29,7 @@ class Told(Silent):
 
 
 def made(space, exporter, rng, path, progress=None, **settings):
-    given = {"threads": 1, "seconds_limit": 6.0, "calibration_nets": 6, "holdout_nets": 3, **settings}
+    given = {"setting": Setting("onnxruntime"), "seconds_limit": 6.0, "calibration_nets": 6, "holdout_nets": 3, **settings}
     return profile(
         space,
         (64, 96),
