@@ -1,4 +1,4 @@
-"""``crnas``: computation reallocation (CR-NAS, ICLR 2020): a backbone's blocks moved between its stages.
+"""``crnas``: computation reallocation (CR-NAS, arXiv 1912.11234): a backbone's blocks moved between its stages.
 
 Two levels. First the allocation: how many blocks each of the four stages (strides 4, 8, 16, 32) has, under a fixed
 total; in a ResNet, where the width doubles with each stride, a block costs the same in every stage. Then a dilation of
