@@ -190,7 +190,7 @@ def validate(
     opened = open_artifact(path)
     if opened.manifest is None:
         raise ArtifactError(f"{path} has no manifest beside it", "validate an artifact that `hwnas export` wrote")
-    height, width = opened.manifest.input["shape"][2:]
+    height, width = opened.manifest.size_hw
     dataset = open_dataset(data)
     validating.check_classes(opened.manifest, dataset)
     frames = _frames(video, images, (height, width), criteria, shell)

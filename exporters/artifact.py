@@ -51,17 +51,27 @@ class Manifest:
     genotype_fingerprint: str
     weights_fingerprint: str
     input: Mapping[str, Any]
-    """``name``, ``shape`` (1, C, H, W), ``dtype``, ``layout``, ``mean``, ``std``, ``resize``, …"""
+    """``name``, ``shape`` (N, C, H, W) or (N, H, W, C), as ``layout`` says, N = -1 for any; ``dtype``, ``mean``,
+    ``std``, ``resize``, …"""
     output: Mapping[str, Any]
     """``name``, ``shape``, ``dtype``, ``layout``, ``kind`` (``logits`` or ``labels``), ``upsampling``."""
     classes: tuple[ClassInfo, ...] = ()
     device: Mapping[str, Any] = field(default_factory=dict)
     """The machine that it was exported on. ONNX files run on any."""
     trained: bool = True
+    quantization: Mapping[str, Any] = field(default_factory=dict)
+    """How int8 was made: calibration ``method`` and ``images``, ``float_nodes`` that were left in float."""
     measured: Mapping[str, Any] = field(default_factory=dict)
     """What was measured of it since: ``latency`` with its ``contract``, ``miou``."""
     created: str = ""
     hwnas_version: str = ""
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Of the images that it takes."""
+        shape = self.input["shape"]
+        height, width = shape[1:3] if self.input.get("layout") == "NHWC" else shape[2:]
+        return height, width
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON document."""
@@ -72,6 +82,7 @@ class Manifest:
                 input=dict(self.input),
                 output=dict(self.output),
                 device=dict(self.device),
+                quantization=dict(self.quantization),
                 measured=dict(self.measured),
             )
         )

@@ -32,7 +32,7 @@ EXTRA_TIME = 2.0
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """Wall-clock latency of one image, milliseconds. Percentiles are over the samples that nothing interrupted."""
+    """Wall-clock latency of one run (of one image, or of the contract's batch), milliseconds. Percentiles are over the samples that nothing interrupted."""
 
     p50_ms: float
     p90_ms: float
@@ -40,7 +40,7 @@ class BenchmarkResult:
     worst_ms: float
     """Over all samples, interrupted ones too."""
     fps: float
-    """1000 / p50."""
+    """Images a second: 1000 / p50, times the batch."""
     cpu_p50_ms: float
     """CPU time of the process; with one thread, what the latency is on a core of its own."""
     runs: int
@@ -144,7 +144,7 @@ def summarise(blocks: list[Samples], contract: TimingContract) -> BenchmarkResul
         p90_ms=p90,
         p99_ms=p99,
         worst_ms=float(wall.max()),
-        fps=1000 / p50,
+        fps=1000 / p50 * contract.batch,
         cpu_p50_ms=float(np.median(cpu[clean])),
         runs=sum(block.runs for block in blocks),
         disturbed=float(disturbed.mean()),
@@ -156,7 +156,6 @@ def _contract(
     artifact: Artifact, session: Session, scope: str, threads: int, blocks: list[Samples], levels: list[float]
 ) -> TimingContract:
     device = device_fingerprint()
-    height, width = session.input.shape[2:]
     return TimingContract(
         device=str(device["device"]),
         cores=int(device["cores"]),
@@ -166,8 +165,8 @@ def _contract(
         engine_version=engine_named(artifact.engine).available().version,
         precision=artifact.precision,
         threads=threads,
-        size_hw=(height, width),
-        batch=session.input.shape[0],
+        size_hw=session.input.size_hw,
+        batch=session.input.batch,
         scope=scope,
         inside=inside_of(session, scope),
         warmup=f"{blocks[0].warmup_runs} runs",

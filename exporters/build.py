@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwnas import __version__
 from hwnas.data.base import ClassInfo
-from hwnas.data.preprocess import input_contract
 from hwnas.errors import ArtifactError
 from hwnas.exporters.artifact import GENOTYPE, MANIFEST, Artifact, Manifest, facts_of, write_manifest
-from hwnas.exporters.engine import engine_named
-from hwnas.exporters.onnx_export import OPSET, export_network
+from hwnas.exporters.ends import Ends
+from hwnas.exporters.engine import check_precision, engine_named
+from hwnas.exporters.onnx_export import OPSET, network_as_onnx, onnx_bytes
+from hwnas.files import write_bytes
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.serialize import save_genotype
 from hwnas.latency.measure import device_fingerprint
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from hwnas.compiler.network import Network
     from hwnas.ir.genotype import Genotype
 
@@ -32,24 +35,34 @@ def export_artifact(
     engine: str = "onnxruntime",
     precision: str = "fp32",
     argmax: bool = False,
+    preprocess: bool = False,
+    batch: int | None = 1,
+    model: ModelProto | None = None,
+    quantization: Mapping[str, Any] | None = None,
     classes: Sequence[ClassInfo] = (),
     trained: bool = True,
 ) -> Artifact:
     """Export ``network`` (compiled from ``genotype``) for ``engine`` into ``directory``, with its manifest.
 
-    With ``argmax`` the engine gives labels instead of logits. ``classes`` must be as many as the network's. The old
-    manifest is removed first, so that a directory left half written is never taken for an artifact.
+    ``argmax``, ``preprocess`` and ``batch`` are the graph's :class:`~hwnas.exporters.ends.Ends`. ``model`` is the
+    network for one normalised image to logits, if it was exported before or quantized, which ``int8`` needs;
+    ``quantization`` says how. ``classes`` must be as many as the network's. The old manifest is removed first, so that
+    a directory left half written is never taken for an artifact.
     """
     graph = network.graph
     if classes and len(classes) != graph.shape(graph.output)[0]:
         raise ArtifactError(f"the network has {graph.shape(graph.output)[0]} classes, not {len(classes)}")
+    check_precision(engine, precision)
     backend = engine_named(engine)
+    ends = Ends(argmax, preprocess, batch)
     fingerprints = {"genotype": fingerprint(genotype), "weights": weights_fingerprint(network)}
+    made = model if model is not None else network_as_onnx(network)
+    finished = ends.put_on(made)
+    for key, value in fingerprints.items():
+        finished.metadata_props.add(key=f"hwnas.{key}", value=value)
     (directory / MANIFEST).unlink(missing_ok=True)
     onnx_path = directory / "model.onnx"
-    export_network(
-        network, onnx_path, argmax=argmax, metadata={f"hwnas.{key}": value for key, value in fingerprints.items()}
-    )
+    write_bytes(onnx_path, onnx_bytes(finished))
     save_genotype(genotype, directory / GENOTYPE)
     entry = backend.build(onnx_path, precision=precision, out_dir=directory)
     manifest = Manifest(
@@ -65,8 +78,9 @@ def export_artifact(
         },
         genotype_fingerprint=fingerprints["genotype"],
         weights_fingerprint=fingerprints["weights"],
-        input=_input(network),
-        output=_output(network, argmax),
+        input=ends.describe_input(graph.shape(graph.input)),
+        output=ends.describe_output(graph.shape(graph.output)),
+        quantization=quantization or {},
         classes=tuple(classes),
         device=device_fingerprint(),
         trained=trained,
@@ -90,24 +104,3 @@ def weights_fingerprint(network: Network) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _input(network: Network) -> dict[str, Any]:
-    graph = network.graph
-    return {"name": "image", "shape": [1, *graph.shape(graph.input)], **input_contract()}
-
-
-def _output(network: Network, argmax: bool) -> dict[str, Any]:
-    classes, height, width = network.graph.shape(network.graph.output)
-    upsampling = "inside, bilinear, align_corners false, to the input's size"
-    if argmax:
-        kind = {"name": "labels", "kind": "labels", "shape": [1, height, width], "dtype": "uint8", "layout": "NHW"}
-    else:
-        kind = {
-            "name": "logits",
-            "kind": "logits",
-            "shape": [1, classes, height, width],
-            "dtype": "float32",
-            "layout": "NCHW",
-        }
-    return {**kind, "upsampling": upsampling}

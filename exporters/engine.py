@@ -17,6 +17,9 @@ from hwnas.registry import Registry
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
+ANY = -1
+"""The batch of an engine that takes any number of images."""
+
 
 @dataclass(frozen=True)
 class Availability:
@@ -38,13 +41,30 @@ class Port:
 
     name: str
     shape: tuple[int, ...]
+    """``ANY`` in the first place: any number of images."""
     dtype: str
     """numpy's name: ``float32``, ``uint8``."""
 
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether an input takes uint8 (N, H, W, 3) and the engine normalises; else float32 (N, C, H, W)."""
+        return self.dtype == "uint8"
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of an input's images."""
+        height, width = self.shape[1:3] if self.takes_pixels else self.shape[2:]
+        return height, width
+
+    @property
+    def batch(self) -> int:
+        """Images at a time; 1 where any number will do."""
+        return 1 if self.shape[0] == ANY else self.shape[0]
+
 
 class Session(Protocol):
-    """An opened engine. ``run`` takes float32 (1, C, H, W), normalised as the manifest says, and gives a new array:
-    logits float32 (1, K, H, W) or labels uint8 (1, H, W)."""
+    """An opened engine. ``run`` takes float32 (N, C, H, W), normalised as the manifest says, or uint8 (N, H, W, 3) where
+    the engine normalises, and gives a new array: logits float32 (N, K, H, W) or labels uint8 (N, H, W)."""
 
     @property
     def input(self) -> Port: ...
@@ -82,9 +102,22 @@ def engine_named(name: str) -> Engine:
     return engine
 
 
+def check_precision(name: str, precision: str) -> None:
+    """Refuse a precision that the engine ``name`` lacks here, with those that it has, and the other engines' offers."""
+    offered = engine_named(name).available().precisions
+    if precision in offered:
+        return
+    others = [other for other in ENGINES.names() if precision in ENGINES.get(other).available().precisions]
+    raise ArtifactError(
+        f"the engine {name} does not compute in {precision} here",
+        f"it does in: {', '.join(offered)}" + (f"; {precision} is offered by {', '.join(others)}" if others else ""),
+    )
+
+
 def check_image(image: np.ndarray, port: Port) -> None:
     """Refuse an image of another type or shape than the engine's input."""
-    if image.dtype.name != port.dtype or image.shape != port.shape:
+    wanted = (image.shape[:1] if port.shape[0] == ANY else port.shape[:1]) + port.shape[1:]
+    if image.dtype.name != port.dtype or image.shape != wanted or not len(image):
         raise ArtifactError(
             f"the engine takes {port.dtype} of shape {_text(port.shape)}, not {image.dtype} of {_text(image.shape)}",
             "resize and normalise the image as the artifact's manifest says",
@@ -92,4 +125,4 @@ def check_image(image: np.ndarray, port: Port) -> None:
 
 
 def _text(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+    return "x".join("N" if size == ANY else str(size) for size in shape)

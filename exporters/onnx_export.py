@@ -30,42 +30,41 @@ OPSET = 18
 NODE_KEY = "hwnas.node"
 """Key of an ONNX node's metadata under which the op graph's node is named that it comes from."""
 
-ARGMAX_NODE = "argmax"
-"""What goes there for the argmax that a variant with labels ends in; no op graph has it."""
+
+def export_network(network: Network, path: Path, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Write ``network`` as ONNX to ``path``, see :func:`network_as_onnx`."""
+    write_bytes(path, onnx_bytes(network_as_onnx(network, metadata=metadata)))
 
 
-def export_network(
-    network: Network,
-    path: Path,
-    *,
-    input_name: str = "image",
-    argmax: bool = False,
-    metadata: Mapping[str, str] | None = None,
-) -> None:
-    """Write ``network`` as ONNX to ``path``: checked, batch 1, every shape static.
+def onnx_bytes(model: ModelProto) -> bytes:
+    """What goes into a file; equal models give equal bytes."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
 
-    Input: ``input_name``, float32 (1, C, H, W). Output: ``logits``, float32 (1, K, H, W), or with ``argmax``
-    ``labels``, uint8 (1, H, W). ONNX nodes are named after the op graph's (``"stage2/block1/Conv_1"``) and carry its
-    name as metadata ``hwnas.node``. ``metadata`` goes into the file. Raises ArtifactError naming the node that cannot
-    be exported.
+
+def network_as_onnx(network: Network, *, metadata: Mapping[str, str] | None = None) -> ModelProto:
+    """``network`` as ONNX: checked, batch 1, every shape static.
+
+    Input: ``image``, float32 (1, C, H, W). Output: ``logits``, float32 (1, K, H, W); for others see ``ends``. ONNX
+    nodes are named after the op graph's (``"stage2/block1/Conv_1"``) and carry its name as metadata ``hwnas.node``.
+    ``metadata`` goes into the model. Raises ArtifactError naming the node that cannot be exported.
     """
     import torch
     from onnx import ModelProto, checker
 
     graph = network.graph
     example = torch.zeros(1, *graph.shape(graph.input))
-    module = _labelled(_folded(network), argmax)
     try:
-        model = _export(module, (example,), [input_name], ["labels" if argmax else "logits"])
+        model = _export(_folded(network), (example,), ["image"], ["logits"])
     except _ExportFailure as error:
         raise _blamed(network, error) from error
-    _name_after(model, [*graph.order, ARGMAX_NODE])
+    _name_after(model, graph.order)
     model.producer_name = "hwnas"
     for key, value in sorted((metadata or {}).items()):
         model.metadata_props.add(key=key, value=str(value))
     assert isinstance(model, ModelProto)
     checker.check_model(model, full_check=True)
-    write_bytes(path, model.SerializeToString(deterministic=True))
+    return model
 
 
 def export_modules(
@@ -217,31 +216,6 @@ def _folded(network: Network) -> Network:
     from hwnas.exporters.fold import fold_network
 
     return fold_network(network)
-
-
-def _labelled(network: nn.Module, argmax: bool) -> nn.Module:
-    """``network``, or its labels: the class of the greatest logit as uint8 (N, H, W), the first one where equal."""
-    import torch
-    from torch import nn
-
-    if not argmax:
-        return network
-
-    class Argmax(nn.Module):
-        def forward(self, logits: Tensor) -> Tensor:
-            return logits.argmax(dim=1).to(torch.uint8)
-
-    class Labels(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-            self.add_module(ARGMAX_NODE, Argmax())
-
-        def forward(self, images: Tensor) -> Tensor:
-            labels: Tensor = self.get_submodule(ARGMAX_NODE)(self.network(images))
-            return labels
-
-    return Labels()
 
 
 def _branches(modules: Sequence[nn.Module], arities: Sequence[int]) -> nn.Module:

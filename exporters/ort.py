@@ -1,5 +1,7 @@
 """ONNX Runtime. The engine's file is the ONNX file itself: optimised graphs are tied to a machine.
 
+``onnx`` is a file for other programs, opened here by ONNX Runtime on the CPU, fp16 by way of conversions.
+
 On a GPU (``onnxruntime-cuda``, ``onnxruntime-tensorrt``) images are copied there and results back in each run. That was
 never executed.
 """
@@ -15,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.errors import ArtifactError, MissingPackage
-from hwnas.exporters.engine import ENGINES, Availability, Port, Session, check_image
+from hwnas.exporters.engine import ANY, ENGINES, Availability, Port, Session, check_image
 from hwnas.exporters.graph_form import check_form
-from hwnas.files import write_with
+from hwnas.files import write_bytes, write_with
 from hwnas.latency.measure import onnxruntime_options, onnxruntime_session
 from hwnas.optional import require
 
@@ -51,10 +53,15 @@ class OnnxRuntimeEngine:
         return Availability(str(runtime.__version__), providers, self._precisions)
 
     def build(self, onnx_path: Path, *, precision: str, out_dir: Path) -> Path:
-        """Copy the ONNX file into ``out_dir`` and prove that it opens. ``int8`` takes a quantized graph."""
+        """Copy the ONNX file into ``out_dir``, in fp16 with its weights halved, and prove that it opens.
+
+        ``int8`` takes a quantized graph.
+        """
         check_form(onnx_path, precision, self._precisions, self.name)
         target = out_dir / onnx_path.name
-        if target.resolve() != onnx_path.resolve():
+        if precision == "fp16":
+            write_bytes(target, _half(onnx_path))
+        elif target.resolve() != onnx_path.resolve():
             write_with(target, lambda beside: shutil.copyfile(onnx_path, beside))
         open_session(target, 1, self._provider)
         return target
@@ -102,18 +109,30 @@ def open_session(
             f"ONNX Runtime cannot open {path}: {line}", "the file is damaged or needs a newer onnxruntime"
         ) from error
     ends = [*session.get_inputs(), *session.get_outputs()]
-    if len(ends) != 2 or any(not isinstance(size, int) for end in ends for size in end.shape):
+    if len(ends) != 2 or any(not isinstance(size, int) for end in ends for size in end.shape[1:]):
         raise ArtifactError(
-            f"{path} must have one input and one output of static shapes", "export it with `hwnas export`"
+            f"{path} must have one input and one output of static shapes, but for the number of images",
+            "export it with `hwnas export`",
         )
     return session
 
 
+def _half(path: Path) -> bytes:
+    from onnx import load
+
+    from hwnas.exporters.half import in_half
+
+    made: bytes = in_half(load(path), ends=False).SerializeToString(deterministic=True)
+    return made
+
+
 def _port(end: object) -> Port:
     name, shape, kind = (getattr(end, attribute) for attribute in ("name", "shape", "type"))
-    return Port(str(name), tuple(shape), _DTYPES.get(str(kind), str(kind)))
+    batch, *sizes = shape
+    return Port(str(name), (batch if isinstance(batch, int) else ANY, *sizes), _DTYPES.get(str(kind), str(kind)))
 
 
+ENGINES.register("onnx", OnnxRuntimeEngine("onnx", "CPU", ("fp32", "fp16", "int8")))
 ENGINES.register("onnxruntime", OnnxRuntimeEngine("onnxruntime", "CPU", ("fp32", "int8")))
 ENGINES.register("onnxruntime-cuda", OnnxRuntimeEngine("onnxruntime-cuda", "CUDA", ("fp32",)))
 ENGINES.register("onnxruntime-tensorrt", OnnxRuntimeEngine("onnxruntime-tensorrt", "Tensorrt", ("fp32",)))

@@ -8,18 +8,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnas.data.preprocess import normalize_array
 from hwnas.exporters.engine import Session
+from hwnas.exporters.inputs import outputs_of
 
 if TYPE_CHECKING:
     from hwnas.compiler.network import Network
     from hwnas.exporters.artifact import Artifact
 
-VALUE_TOLERANCE = 1e-3
-"""Greatest difference of a logit, relative to the greatest logit: fp32 sums in another order differ by 1e-6 to 1e-4."""
 
-LABEL_TOLERANCE = 1e-3
-"""Share of pixels whose label may differ: those where two classes are as good as equal."""
+@dataclass(frozen=True)
+class Tolerance:
+    """What is no difference yet."""
+
+    value: float
+    """Greatest difference of a logit, relative to the greatest logit."""
+    label: float
+    """Share of pixels whose label may differ: those where two classes are as good as equal."""
+
+
+EXACT = Tolerance(1e-3, 1e-3)
+"""fp32 sums in another order differ by 1e-6 to 1e-4."""
+
+TOLERANCES = {
+    "fp32": EXACT,
+    "fp16": Tolerance(2e-2, 2e-2),
+    "bf16": Tolerance(1e-1, 1e-1),
+    "int8": Tolerance(float("inf"), float("inf")),
+}
+"""By precision. What int8 costs is judged by mIoU, not here: shapes, types and finite values are."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +59,7 @@ def compare(
     reference: np.ndarray,
     engine: np.ndarray,
     *,
-    value_tolerance: float = VALUE_TOLERANCE,
-    label_tolerance: float = LABEL_TOLERANCE,
+    tolerance: Tolerance = EXACT,
 ) -> Parity:
     """Compare reference logits (N, K, H, W) with an engine's logits, or its labels (N, H, W) uint8.
 
@@ -66,32 +81,36 @@ def compare(
             return Parity((f"values: {broken} of the engine's logits are not finite",))
         max_abs = float(np.abs(reference - engine).max())
         max_relative = max_abs / max(float(np.abs(reference).max()), 1e-12)
-        if max_relative > value_tolerance:
+        if max_relative > tolerance.value:
             differences.append(
                 f"values: logits differ by up to {max_abs:.3g} ({max_relative:.2g} of the greatest, "
-                f"more than {value_tolerance:g})"
+                f"more than {tolerance.value:g})"
             )
     labels = engine if labels_only else engine.argmax(1)
     equal = float((reference.argmax(1) == labels).mean())
-    if 1 - equal > label_tolerance:
-        differences.append(f"labels: {1 - equal:.2%} of the pixels get another label (more than {label_tolerance:.2%})")
+    if 1 - equal > tolerance.label:
+        differences.append(f"labels: {1 - equal:.2%} of the pixels get another label (more than {tolerance.label:.2%})")
     return Parity(tuple(differences), max_abs, max_relative, equal)
 
 
 def check_parity(network: Network, artifact: Artifact, images: np.ndarray, *, threads: int = 1) -> Parity:
-    """Compare ``network`` with its ``artifact`` on uint8 images (N, H, W, 3) of the network's size."""
+    """Compare ``network`` with its ``artifact`` on uint8 images (N, H, W, 3) of the network's size.
+
+    As nearly as the artifact's precision allows (:data:`TOLERANCES`).
+    """
     from hwnas.exporters.torch_eager import TorchSession
 
     with artifact.open(threads=threads) as session:
-        return compare_sessions(TorchSession(network), session, images)
+        tolerance = TOLERANCES.get(artifact.precision, EXACT)
+        return compare_sessions(TorchSession(network), session, images, tolerance=tolerance)
 
 
-def compare_sessions(reference: Session, engine: Session, images: np.ndarray) -> Parity:
+def compare_sessions(
+    reference: Session, engine: Session, images: np.ndarray, *, tolerance: Tolerance = EXACT
+) -> Parity:
     """Run both on every image and merge: the worst figures, and each kind of difference as it first occurs."""
-    return merge(
-        compare(reference.run(image), engine.run(image))
-        for image in (normalize_array(images[i : i + 1]) for i in range(len(images)))
-    )
+    pairs = zip(outputs_of(reference, images), outputs_of(engine, images), strict=True)
+    return merge(compare(wanted, given, tolerance=tolerance) for wanted, given in pairs)
 
 
 def merge(results: Iterable[Parity]) -> Parity:

@@ -20,7 +20,7 @@ WARMUP_RUNS = 3
 class Throughput:
     """``fps`` is over all streams, counted from the moment at which all have begun to the one at which all have ended.
 
-    ``p50_ms`` is the median latency of one image meanwhile.
+    ``p50_ms`` is the median latency of one run meanwhile; an engine of a batch answers that many images with it.
     """
 
     streams: int
@@ -44,6 +44,7 @@ def throughput(
     """
     with ExitStack() as stack:
         sessions = [stack.enter_context(artifact.open(threads=threads)) for _ in range(streams)]
+        batch = sessions[0].input.batch
         calls = [call_of(session, scope, np.random.default_rng(i)) for i, session in enumerate(sessions)]
         together = threading.Barrier(streams + 1)
         latencies_s: list[list[float]] = [[] for _ in range(streams)]
@@ -75,4 +76,4 @@ def throughput(
     if broken:
         raise broken[0]
     every = np.concatenate(latencies_s)
-    return Throughput(streams, threads, len(every) / spent_s, float(np.median(every) * 1e3), spent_s)
+    return Throughput(streams, threads, len(every) * batch / spent_s, float(np.median(every) * 1e3), spent_s)

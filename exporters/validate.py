@@ -14,7 +14,6 @@ import numpy as np
 
 from hwnas.data.base import IGNORE
 from hwnas.data.cache import Arrays
-from hwnas.data.preprocess import normalize_array
 from hwnas.data.scoring import Score, score_of
 from hwnas.errors import ArtifactError
 from hwnas.exporters.artifact import Artifact
@@ -22,6 +21,7 @@ from hwnas.exporters.benchmark import BenchmarkResult, benchmark
 from hwnas.exporters.criteria import Check, Criteria, checks_of
 from hwnas.exporters.deadlines import DeadlineRun, run_at_fps
 from hwnas.exporters.engine import Session
+from hwnas.exporters.inputs import labels_in, outputs_of
 from hwnas.exporters.scopes import labels_of
 from hwnas.latency.contract import TimingContract
 from hwnas.progress import Progress, Silent
@@ -72,10 +72,8 @@ def evaluate_engine(
     """Run uint8 images (N, H, W, 3) through an engine and score its labels against masks (N, H, W), 255 ignored."""
     confusion = np.zeros((classes, classes), np.int64)
     with (progress or Silent()).task("scoring the engine", len(images)) as task:
-        for i in range(len(images)):
-            output = session.run(normalize_array(np.asarray(images[i : i + 1])))
-            labels = output if output.dtype == np.uint8 else output.argmax(1)
-            confusion += confusion_of(labels, np.asarray(masks[i : i + 1]), classes)
+        for i, output in enumerate(outputs_of(session, images)):
+            confusion += confusion_of(labels_in(output), np.asarray(masks[i : i + 1]), classes)
             task.update(i + 1)
     return score_of(confusion)
 
@@ -147,9 +145,14 @@ def _meet_deadlines(
 ) -> DeadlineRun:
     """A deadline run of decoded frames to labels."""
     with artifact.open(threads=threads) as session:
+        if session.input.batch != 1:
+            raise ArtifactError(
+                f"frames come one by one, and {artifact.path} takes {session.input.batch} at a time",
+                "export it with --batch 1 for a deadline run",
+            )
         kept = [np.ascontiguousarray(frame) for frame in frames[:KEPT_FRAMES]]
         for _ in range(WARMUP_RUNS):
-            labels_of(session, kept[0])
+            labels_of(session, kept[0][None])
         with progress.task(f"{fps:g} frames a second", round(fps * seconds)) as task:
             # a progress bar that is drawn at every frame would take the frames' time
             every = max(1, round(fps))
@@ -158,7 +161,7 @@ def _meet_deadlines(
                 if done % every == 0:
                     task.update(done)
 
-            return run_at_fps(lambda i: labels_of(session, kept[i % len(kept)]), fps, seconds, say=say)
+            return run_at_fps(lambda i: labels_of(session, kept[i % len(kept)][None]), fps, seconds, say=say)
 
 
 def _classes(artifact: Artifact, session: Session) -> int:
@@ -172,7 +175,7 @@ def _classes(artifact: Artifact, session: Session) -> int:
 
 
 def _check_sizes(session: Session, arrays: Arrays) -> None:
-    size, given = tuple(session.input.shape[2:]), tuple(arrays.images.shape[1:3])
+    size, given = session.input.size_hw, tuple(arrays.images.shape[1:3])
     if size != given:
         raise ArtifactError(
             f"the engine takes images of {'x'.join(map(str, size))}, but the data is {'x'.join(map(str, given))}",

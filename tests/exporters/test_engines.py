@@ -22,7 +22,7 @@ def opens(exported, network, genotype, tmp_path_factory) -> dict[str, Path]:
     save_genotype(genotype, run / "genotype.json")
     height, width = network.graph.shape("image")[1:]
     save_weights(network, run / "weights.safetensors", {"size": f"{height}x{width}", "classes": "5"})
-    found = {"onnxruntime": exported["logits"].path, "torch-eager": run}
+    found = {"onnx": exported["logits"].path, "onnxruntime": exported["logits"].path, "torch-eager": run}
     if ENGINES.get("openvino").available():
         built = tmp_path_factory.mktemp("openvino")
         found["openvino"] = ENGINES.get("openvino").build(found["onnxruntime"], precision="fp32", out_dir=built)

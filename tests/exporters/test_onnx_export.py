@@ -59,10 +59,9 @@ def test_sums_inside_an_op_are_named_after_it(tmp_path) -> None:
     first = builder.add("first", "basic_block", ["image"], {"channels": 8})
     second = builder.add("second", "mbconv_e2_k3", [first], {"channels": 8})
     graph = builder.finish(builder.add("classifier", "seg_head", [second], {"classes": 3}))
-    export_network(compile_graph(graph, seed=0), tmp_path / "model.onnx", argmax=True)
+    export_network(compile_graph(graph, seed=0), tmp_path / "model.onnx")
     nodes = onnx.load(tmp_path / "model.onnx").graph.node
     assert [node.name for node in nodes if node.op_type == "Add"] == ["first/Add_1", "second/Add_1"]
-    assert {node.op_type for node in nodes if node.metadata_props[0].value == "argmax"} == {"ArgMax", "Cast"}
 
 
 def test_nothing_of_the_exporting_machine_is_in_the_file(exported) -> None:
