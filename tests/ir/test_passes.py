@@ -9,6 +9,7 @@ from ir_graphs import op_graphs
 
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
+from hwnas.ir.passes.flatten_sums import flatten_sums
 from hwnas.ir.passes.remove_dead_branches import remove_dead_branches
 from hwnas.ir.passes.remove_identities import remove_identities
 from hwnas.ir.passes.simplify import simplify
@@ -145,3 +146,37 @@ def test_the_compiled_network_computes_the_same(graph: OpGraph) -> None:
     simple.load_state_dict({key: weights[key] for key in simple.state_dict()})
     with torch.no_grad():
         torch.testing.assert_close(simple(images), full(images))
+
+
+def test_sums_of_sums_are_taken_apart_unless_that_explodes() -> None:
+    build = builder()
+    build.add("a", "conv_3x3", ["image"], {"channels": 4})
+    build.add("inner", "add", ["a", "image"])
+    build.add("reader", "relu", ["inner"])
+    build.add("out", "add", ["inner", "a", "reader"])
+    flat = wiring(flatten_sums(build.finish("out")))
+    assert flat["out"] == ("a", "image", "a", "reader") and flat["inner"] == ("a", "image")
+    last = "image"
+    for step in range(20):
+        last = build.add(f"double{step}", "add", [last, last])
+    graph = build.finish(last)
+    assert max(len(inputs) for inputs in wiring(simplify(graph)).values()) <= 256
+    assert simplify(simplify(graph)) is not None
+
+
+def test_zeros_depend_on_nothing() -> None:
+    build = builder()
+    build.add("a", "conv_3x3", ["image"], {"channels": 4})
+    build.add("zero", "none", ["a"])
+    build.add("out", "concat", ["zero", "image"])
+    assert wiring(simplify(build.finish("out"))) == {"zero": ("image",), "out": ("zero", "image")}
+
+
+def test_constants_are_dropped_only_where_exactness_is_not_wanted() -> None:
+    build = builder()
+    build.add("zero", "none", ["image"])
+    build.add("constant", "conv_3x3", ["zero"], {"channels": 4})
+    build.add("a", "conv_3x3", ["image"], {"channels": 4})
+    graph = build.finish(build.add("out", "add", ["constant", "a"]))
+    assert simplify(graph) is graph
+    assert wiring(simplify(graph, exact=False)) == {"a": ("image",)}
