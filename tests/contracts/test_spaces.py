@@ -43,7 +43,17 @@ NARROW: dict[str, SearchSpace] = {
 SMALL_SIZES = ((64, 96), (65, 97))
 SIZES: dict[str, tuple[contract.Size, ...]] = {"dpc": ((352, 352), (355, 367)), "cas": ((260, 288), (265, 289))}
 """Where the small ones are too small for a space."""
-DRAWN = {"darts": 60, "nasnet": 60, "auto-deeplab": 40, "auxcells": 60, "crnas-resnet101": 60, "crnas-resnet18": 60}
+DRAWN = {
+    "cas": 40,
+    "gas": 40,
+    "fasterseg": 80,
+    "darts": 60,
+    "nasnet": 60,
+    "auto-deeplab": 20,
+    "auxcells": 60,
+    "crnas-resnet101": 60,
+    "crnas-resnet18": 60,
+}
 """Genotypes to expand where 200 take too long; ``benchmarks/spaces.py`` expands 1,000 of each."""
 
 
