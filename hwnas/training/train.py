@@ -17,10 +17,12 @@ from hwnas.data.augment import Augmentation
 from hwnas.data.batches import Batches
 from hwnas.data.cache import Arrays
 from hwnas.data.preprocess import normalize
+from hwnas.errors import HwnasError
 from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.passes.remove_dead_branches import remove_dead_branches
 from hwnas.progress import Progress
 from hwnas.shapes import Shape
+from hwnas.skeletons.base import task_of
 from hwnas.training.average import moving_average
 from hwnas.training.batchnorm import recalibrate
 from hwnas.training.device import channels_last, make_fabric
@@ -30,6 +32,8 @@ from hwnas.training.optimizer import make_optimizer
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget, Schedule, Spent
 
+AUXILIARY_WEIGHT = 0.4
+"""Of the loss of each auxiliary output, as in NASNet and DARTS."""
 GraphAt = Callable[[Shape], OpGraph]
 """The same architecture expanded for an input shape (C, H, W)."""
 
@@ -62,11 +66,18 @@ def train_network(
 
     ``initial`` is a ``state_dict`` to start from (a supernet's slices); else weights are drawn from ``seed``. In the
     last ``recipe.full_size`` of the budget whole images are seen. BatchNorm statistics are measured at full size, on
-    training images, when all is done. Raises DivergedError if the loss stops being finite.
+    training images, when all is done. The losses of auxiliary outputs count :data:`AUXILIARY_WEIGHT`. Raises
+    DivergedError if the loss stops being finite, HwnasError for a network that does not segment.
     """
     fabric = make_fabric(recipe, device=device, threads=threads)
     full_hw = arrays.images.shape[1:3]
-    network = compile_graph(graph_at((3, *full_hw)), seed=seed)
+    graph = graph_at((3, *full_hw))
+    if task_of(graph) != "segmentation":
+        raise HwnasError(
+            "a network that classifies whole images cannot be trained on segmentation data",
+            "put its cells into a skeleton that segments, such as cell-segmentation",
+        )
+    network = compile_graph(graph, seed=seed)
     if initial is not None:
         apply_weights(network, initial)
     channels_last(network.to(fabric.device))
@@ -124,7 +135,8 @@ def at_shape(network: Network, graph_at: GraphAt, shape: Shape) -> Network:
     The last upsampling is left to the loss.
     """
     graph = graph_at(shape)
-    resized = compile_graph(remove_dead_branches(OpGraph(graph.graph, graph.input, logits_node(graph))), seed=0)
+    shrunk = OpGraph(graph.graph, graph.input, logits_node(graph), graph.auxiliary)
+    resized = compile_graph(remove_dead_branches(shrunk), seed=0)
     ours = network.state_dict(keep_vars=True)
     resized.load_state_dict({key: ours[key] for key in resized.state_dict()}, assign=True)
     return resized
@@ -141,7 +153,11 @@ def _step(fabric: Fabric, network: Network, loss_of: Loss) -> Callable[[tuple[Te
     def step(batch: tuple[Tensor, Tensor]) -> dict[str, float]:
         images, masks = fabric.to_device(batch)
         with fabric.autocast():
-            loss = loss_of(network(images.contiguous(memory_format=torch.channels_last)), masks)
+            outputs = network(images.contiguous(memory_format=torch.channels_last))
+            logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+            loss = loss_of(logits, masks)
+            for hint in auxiliary:
+                loss = loss + AUXILIARY_WEIGHT * loss_of(hint, masks)
         fabric.backward(loss)
         return {"loss": loss.item()}
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hwnas.data.cache import Arrays
-from hwnas.errors import RunError
+from hwnas.errors import HwnasError, RunError
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Shape
 from hwnas.training.loop import DivergedError
@@ -103,3 +103,31 @@ def test_crop_is_a_multiple_of_four_pixels():
     arrays = Arrays(np.zeros((1, 361, 478, 3), np.uint8), np.zeros((1, 361, 478), np.uint8), ("a",))
     assert crop_of(Recipe(crop=0.5), arrays) == (180, 240)
     assert logits_node(tiny((3, 64, 64))) == "classifier"
+
+
+def test_auxiliary_outputs_are_trained_too(arrays):
+    def aided(shape: Shape) -> OpGraph:
+        builder = GraphBuilder(shape)
+        stem = builder.add("stem", "conv_3x3", ["image"], {"channels": 8, "stride": 2})
+        hint = builder.add("hint", "seg_head", [stem], {"classes": 3})
+        logits = builder.add("classifier", "seg_head", [stem], {"classes": 3})
+        return builder.finish(
+            builder.add("up", "resize_bilinear", [logits], {"height": shape[1], "width": shape[2]}), [hint]
+        )
+
+    first, last = (
+        train_network(aided, arrays, np.arange(10), 3, recipe=RECIPE, budget=Budget(steps=steps), seed=1).network
+        for steps in (1, 40)
+    )
+    assert not torch.equal(first.state_dict()["hint.conv.weight"], last.state_dict()["hint.conv.weight"])
+    assert evaluate(last, arrays, 3, indices=[10, 11]).miou > 0.6
+
+
+def test_a_classifier_is_refused(arrays):
+    def classifier(shape: Shape) -> OpGraph:
+        builder = GraphBuilder(shape)
+        pooled = builder.add("pool", "global_avg_pool", ["image"])
+        return builder.finish(builder.add("classifier", "seg_head", [pooled], {"classes": 3}))
+
+    with pytest.raises(HwnasError, match="classifies whole images"):
+        train_network(classifier, arrays, np.arange(10), 3, recipe=RECIPE, budget=Budget(steps=1))
