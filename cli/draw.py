@@ -78,7 +78,7 @@ def command(
             output,
             formats=wanted,
             values=values.of if values else None,
-            cell_values={role: values.in_cell(found, role) for role in found.cells} if values else None,
+            cell_values={role: values.in_cell(found, role, graph) for role in found.cells} if values else None,
             unit=values.unit if values else "",
             detail=detail,
         )

@@ -8,7 +8,7 @@ import sysconfig
 from pathlib import Path
 
 from hwnas.errors import HwnasError, MissingPackage
-from hwnas.files import write_bytes
+from hwnas.files import write_bytes, write_text
 
 PNG_DPI = 144
 TIMEOUT_S = 120
@@ -18,16 +18,19 @@ FORMATS = {"dot": ("svg", "png", "pdf"), "graphviz-pure": ("svg", "png")}
 def render(source: str, path: Path, format: str | None = None) -> Path:
     """Draw DOT ``source`` into ``path`` and return where it is.
 
-    The format is ``svg``, ``png`` or ``pdf``: that of ``path``'s suffix, or ``format``, which is then the suffix. A
-    format that nothing here can draw, or source that is not DOT, is a HwnasError.
+    The format is ``svg``, ``png``, ``pdf`` or ``dot`` (the source itself): that of ``path``'s suffix, or ``format``,
+    which is then the suffix. A format that nothing here can draw, or source that is not DOT, is a HwnasError.
     """
     if format is None:
         format = path.suffix.removeprefix(".")
     elif path.suffix != f".{format}":
         path = path.with_name(f"{path.name}.{format}")
+    if format == "dot":
+        write_text(path, source)
+        return path
     if format not in FORMATS["dot"]:
         raise HwnasError(
-            f"cannot draw {path}: pictures are {', '.join(FORMATS['dot'])}", "choose one of these suffixes"
+            f"cannot draw {path}: pictures are {', '.join([*FORMATS['dot'], 'dot'])}", "choose one of these suffixes"
         )
     programs = _programs()
     able = [program for name, program in programs.items() if format in FORMATS[name]]

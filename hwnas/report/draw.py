@@ -15,36 +15,16 @@ from hwnas.ir.cell import Cell
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.node import Node
 from hwnas.ir.opgraph import OpGraph
-from hwnas.ops.spec import OPS
 from hwnas.report.dot import render
-from hwnas.report.label import Swatch, heading, lines
-from hwnas.report.palette import FAINT, FAMILIES, INK, family_colour, outline, ramp_colour
+from hwnas.report.label import heading, lines
+from hwnas.report.overview import draw_overview
+from hwnas.report.style import CLUSTER, add_op, digraph, families, fill_of, scale, terminal, value_text
+from hwnas.report.trellis import TRELLISES, draw_trellis
 from hwnas.shapes import format_shape
+from hwnas.skeletons.plain import NETWORK as WHOLE
 
-SIGNS = {"add": "+", "mul": "&times;"}
-"""Merges that are drawn as a small circle."""
-
-_GRAPH = {"fontname": "Helvetica", "labelloc": "t", "nodesep": "0.18", "ranksep": "0.26", "bgcolor": "white"}
-_NODE = {
-    "shape": "box",
-    "style": "rounded,filled",
-    "fontname": "Helvetica",
-    "margin": "0.10,0.045",
-    "height": "0.3",
-    "width": "0.5",
-    "penwidth": "1",
-}
-_EDGE = {"arrowsize": "0.55", "color": FAINT, "penwidth": "0.9"}
-_CLUSTER = {
-    "style": "rounded,filled",
-    "fillcolor": "#f7f7f7",
-    "color": "#d5d5d5",
-    "fontname": "Helvetica",
-    "fontsize": "10",
-    "fontcolor": FAINT,
-    "labeljust": "l",
-    "margin": "10",
-}
+MANY_NODES = 100
+"""From here on a network is drawn by its groups unless every node is asked for."""
 
 
 def draw_cell(cell: Cell, title: str = "", *, values: Mapping[str, float] | None = None, unit: str = "ms") -> str:
@@ -53,17 +33,17 @@ def draw_cell(cell: Cell, title: str = "", *, values: Mapping[str, float] | None
     With ``values`` (node → number in ``unit``) nodes are coloured by them instead of by family, and say them.
     """
     nodes = cell.nodes
-    dot = _digraph(heading(title, _families(nodes) if values is None else _scale(values, unit)), rankdir="LR")
+    dot = digraph(heading(title, families(nodes) if values is None else scale(values, unit)), rankdir="LR")
     ids = {name: f"n{index}" for index, name in enumerate([*cell.inputs, *(node.name for node in nodes)])}
     for name in cell.inputs:
-        _terminal(dot, ids[name], lines(name, ""))
+        terminal(dot, ids[name], lines(name, ""))
     for node in nodes:
-        given = ", ".join(f"{key} {_value(value)}" for key, value in node.params.items())
-        fill, worth = _fill(node, values, unit)
-        _op(dot, ids[node.name], node, lines(node.op, "", node.name, given, worth), fill)
+        given = ", ".join(f"{key} {value_text(value)}" for key, value in node.params.items())
+        fill, worth = fill_of(node, values, unit)
+        add_op(dot, ids[node.name], node, lines(node.op, "", node.name, given, worth), fill)
         for source in node.inputs:
             dot.edge(ids[source], ids[node.name])
-    _terminal(dot, "output", lines("output", ""))
+    terminal(dot, "output", lines("output", ""))
     dot.edge(ids[cell.output], "output")
     return str(dot.source)
 
@@ -76,10 +56,10 @@ def draw_network(
     With ``values`` (node → number in ``unit``) nodes are coloured by them instead of by family, and say them.
     """
     nodes = graph.nodes
-    legend = _families(nodes) if values is None else _scale(values, unit)
-    dot = _digraph(heading(title, legend), rankdir="TB")
+    legend = families(nodes) if values is None else scale(values, unit)
+    dot = digraph(heading(title, legend), rankdir="TB")
     ids = {name: f"n{index}" for index, name in enumerate([graph.input, *graph.order])}
-    _terminal(dot, ids[graph.input], lines(graph.input, "", format_shape(graph.shape(graph.input))))
+    terminal(dot, ids[graph.input], lines(graph.input, "", format_shape(graph.shape(graph.input))))
     groups: dict[str, list[Node]] = {}
     for node in nodes:
         groups.setdefault(_group(node.name), []).append(node)
@@ -87,7 +67,7 @@ def draw_network(
         if not group:
             _add_nodes(dot, graph, members, ids, values, unit)
             continue
-        with dot.subgraph(name=f"cluster_{index}", graph_attr={**_CLUSTER, "label": group}) as cluster:
+        with dot.subgraph(name=f"cluster_{index}", graph_attr={**CLUSTER, "label": group}) as cluster:
             _add_nodes(cluster, graph, members, ids, values, unit)
     _add_edges(dot, graph, nodes, ids)
     return str(dot.source)
@@ -100,38 +80,30 @@ def draw_genotype(
     *,
     formats: Sequence[str] = ("svg", "png"),
     values: Mapping[str, float] | None = None,
-    cell_values: Mapping[str, Mapping[str, float]] | None = None,
+    cell_values: Mapping[str, Mapping[str, float] | None] | None = None,
     unit: str = "ms",
+    detail: str = "auto",
 ) -> tuple[Path, ...]:
-    """Draw ``cell-ROLE`` for each cell and ``network`` into ``folder``, in each of ``formats``; returns the files.
+    """Draw ``cell-ROLE`` for each cell, ``path`` where there is one, and ``network`` into ``folder``.
 
-    ``values`` are of the network's nodes, ``cell_values`` (by role) of the cells' own.
+    Each is written in all of ``formats``; returns the files. ``values`` are of the network's nodes, ``cell_values`` (by
+    role) of the cells' own. ``detail``: every node (``nodes``), a box for each group of them (``groups``), or boxes
+    from :data:`MANY_NODES` nodes on (``auto``).
     """
-    sources = {
-        f"cell-{role.replace('/', '-')}": draw_cell(cell, role, values=(cell_values or {}).get(role), unit=unit)
-        for role, cell in genotype.cells.items()
-    }
+    sources = {}
+    for role, cell in genotype.cells.items():
+        if role != WHOLE or genotype.skeleton != "plain":  # that cell is the network
+            sources[f"cell-{role.replace('/', '-')}"] = draw_cell(
+                cell, role, values=(cell_values or {}).get(role), unit=unit
+            )
+    if genotype.skeleton in TRELLISES:
+        trellis = TRELLISES[genotype.skeleton](genotype)
+        sources["path"] = draw_trellis(trellis, f"{genotype.name}: path through resolutions")
     size = f"{graph.shape(graph.input)[1]} x {graph.shape(graph.input)[2]}"
-    sources["network"] = draw_network(graph, f"{genotype.name} at {size}", values=values, unit=unit)
+    grouped = detail == "groups" or (detail == "auto" and len(graph.nodes) >= MANY_NODES)
+    draw = draw_overview if grouped else draw_network
+    sources["network"] = draw(graph, f"{genotype.name} at {size}", values=values, unit=unit)
     return tuple(render(source, folder / stem, format) for stem, source in sources.items() for format in formats)
-
-
-def _digraph(label: str, rankdir: str) -> graphviz.Digraph:
-    return graphviz.Digraph(graph_attr={**_GRAPH, "rankdir": rankdir, "label": label}, node_attr=_NODE, edge_attr=_EDGE)
-
-
-def _terminal(dot: graphviz.Digraph, id: str, label: str) -> None:
-    """An input or output."""
-    dot.node(id, label, fillcolor="white", color=INK, style="filled")
-
-
-def _op(dot: graphviz.Digraph, id: str, node: Node, label: str, fill: str, *, bold: bool = False) -> None:
-    if node.op in SIGNS:
-        sign = f'<<font point-size="13">{SIGNS[node.op]}</font>>'
-        dot.node(id, sign, shape="circle", width="0.26", fixedsize="true", fillcolor=fill, color=INK)
-    else:
-        border = {"color": INK, "penwidth": "1.8"} if bold else {"color": outline(fill)}
-        dot.node(id, label, fillcolor=fill, **border)
 
 
 def _add_nodes(
@@ -143,18 +115,9 @@ def _add_nodes(
     unit: str,
 ) -> None:
     for node in nodes:
-        fill, worth = _fill(node, values, unit)
+        fill, worth = fill_of(node, values, unit)
         label = lines(node.op, _badge(node), format_shape(graph.shape(node.name)), worth)
-        _op(dot, ids[node.name], node, label, fill, bold=node.name == graph.output)
-
-
-def _fill(node: Node, values: Mapping[str, float] | None, unit: str) -> tuple[str, str]:
-    """The colour of a node, and its value in words."""
-    if values is None:
-        return family_colour(OPS.get(node.op).family), ""
-    value, largest = values.get(node.name), max(values.values(), default=0.0)
-    fill = ramp_colour(value / largest) if value and largest else "#ffffff"
-    return fill, "" if value is None else f"{value:.3g} {unit}"
+        add_op(dot, ids[node.name], node, label, fill, bold=node.name == graph.output)
 
 
 def _badge(node: Node) -> str:
@@ -192,19 +155,3 @@ def _upward(graph: OpGraph, nodes: Sequence[Node]) -> set[str]:
 
 def _group(name: str) -> str:
     return name.split("/")[0] if "/" in name else ""
-
-
-def _families(nodes: Sequence[Node]) -> list[Swatch]:
-    """The legend of the families that occur, in the palette's order; merges are told by their signs."""
-    present = {OPS.get(node.op).family for node in nodes} - {"merge"}
-    ordered = [family for family in FAMILIES if family in present] + sorted(present - set(FAMILIES))
-    return [(family_colour(family), family) for family in ordered]
-
-
-def _scale(values: Mapping[str, float], unit: str) -> list[Swatch]:
-    largest = max(values.values(), default=0.0)
-    return [(ramp_colour(part / 4), f"{largest * part / 4:.3g} {unit}") for part in range(5)]
-
-
-def _value(value: object) -> str:
-    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, tuple) else str(value)

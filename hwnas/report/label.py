@@ -27,9 +27,10 @@ def lines(head: str, badge: str, *small: str) -> str:
     return "<" + "<br/>".join([first, *(text(line, size=8, colour=FAINT) for line in small if line)]) + ">"
 
 
-def heading(title: str, swatches: Sequence[Swatch]) -> str:
-    """The picture's label: its title, and a legend below. ``""`` if there is neither."""
+def heading(title: str, swatches: Sequence[Swatch], notes: Sequence[str] = ()) -> str:
+    """The picture's label: its title, notes and a legend, one below the other. ``""`` if there is none of them."""
     rows = [f"<tr><td>{text(title, size=14, bold=True)}</td></tr>"] if title else []
+    rows += [f"<tr><td>{text(note, size=10)}</td></tr>" for note in notes]
     if swatches:
         rows.append(f"<tr><td>{_legend(swatches)}</td></tr>")
     return f'<<table border="0" cellspacing="0" cellpadding="2">{"".join(rows)}</table>>' if rows else ""

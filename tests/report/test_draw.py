@@ -14,6 +14,8 @@ from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.report.dot import render
 from hwnas.report.draw import draw_cell, draw_genotype, draw_network
 from hwnas.report.palette import FAMILIES, RAMP, family_colour, outline, ramp_colour
+from hwnas.skeletons.base import expand
+from hwnas.zoo.catalog import load
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -109,6 +111,22 @@ def test_a_genotype_becomes_a_picture_of_each_cell_and_of_the_network(tmp_path: 
     files = draw_genotype(genotype, encoder_decoder(), tmp_path)
     assert [file.name for file in files] == ["cell-stage1.svg", "cell-stage1.png", "network.svg", "network.png"]
     assert all(file.stat().st_size > 1000 for file in files)
+
+
+def test_large_networks_are_drawn_by_groups_and_paths_on_their_trellis(tmp_path: Path) -> None:
+    genotype = load("auto-deeplab-s")
+    graph = expand(genotype, (3, 513, 513), 5)
+    options = {"formats": ["dot"]}
+    files = {path.stem: path.read_text() for path in draw_genotype(genotype, graph, tmp_path, **options)}
+    assert set(files) == {"cell-cell", "path", "network"}
+    every = draw_genotype(genotype, graph, tmp_path / "all", detail="nodes", **options)
+    assert len(files["network"]) < len(every[-1].read_text()) / 4
+
+
+def test_the_cell_of_a_plain_network_is_not_drawn_twice(tmp_path: Path) -> None:
+    genotype = load("enet")
+    files = draw_genotype(genotype, expand(genotype, (3, 96, 128), 5), tmp_path, formats=["dot"])
+    assert [path.name for path in files] == ["network.dot"]
 
 
 def test_ramp_goes_from_its_first_colour_to_its_last() -> None:
