@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ import numpy as np
 
 from hwnas.errors import TableError
 from hwnas.latency import measure
-from hwnas.latency.bundle import Assemble, Bundle, ExportOps, Net, read_bundle, write_bundle
+from hwnas.latency.bundle import FLOAT, Assemble, Bundle, ExportOps, ModelForm, Net, read_bundle, write_bundle
 from hwnas.latency.calibrate import Example, fit
 from hwnas.latency.contract import TimingContract
+from hwnas.latency.measure import Setting
 from hwnas.latency.model import TableModel, example_of
 from hwnas.latency.plan import plan
 from hwnas.latency.summary import Summary, summarise
@@ -36,6 +37,8 @@ LEAST_MEASURE_S = 5.0
 LEAST_NETS = 4
 MAX_CRASHES = 20
 GRACE_S = 30.0
+PROGRAM = (measure.__file__,)
+"""Arguments to Python that run the measuring program: the file that runs alone."""
 
 
 def profile(
@@ -43,10 +46,13 @@ def profile(
     size_hw: tuple[int, int],
     classes: int,
     *,
-    threads: int,
+    setting: Setting,
     seconds_limit: float,
     export_ops: ExportOps,
     assemble: Assemble,
+    form: ModelForm = FLOAT,
+    pin: Sequence[int] = (),
+    program: Sequence[str] = PROGRAM,
     out_path: Path,
     progress: Progress,
     rng: np.random.Generator,
@@ -56,26 +62,30 @@ def profile(
 ) -> LatencyTable:
     """Make the table of a space at one size on this machine, within ``seconds_limit``, and write it to ``out_path``.
 
-    ``draws`` are decisions of the genotypes that the table is for, if not all of the space (see :func:`plan`).
-    What the time does not suffice for is left out, said, and recorded in the table's coverage. Raises TableError if
-    nothing could be measured, or if what an interrupted run left belongs to another setting.
+    ``form`` makes of the exported models what the setting's engine takes for its precision and batch; ``pin`` are the
+    cores to measure on, ``program`` what measures (see :func:`measure_in_process`). ``draws`` are decisions of the
+    genotypes that the table is for, if not all of the space (see :func:`plan`). What the time does not suffice for is
+    left out, said, and recorded in the table's coverage. Raises TableError if nothing could be measured, or if what an
+    interrupted run left belongs to another setting.
     """
     start = time.monotonic()
     folder = out_path.with_name(out_path.name + ".work")
     bundle_path = folder / "bundle.zip"
-    bundle = _left_over(bundle_path, space.name, size_hw, classes)
+    bundle = _left_over(bundle_path, space.name, size_hw, classes, form)
     if bundle is None:
         (folder / "measured.jsonl").unlink(missing_ok=True)
         planned = plan(
             space, size_hw, classes, rng, calibration_nets=calibration_nets, holdout_nets=holdout_nets, draws=draws
         )
         export_s = seconds_limit * EXPORT_SHARE
-        bundle = write_bundle(planned, bundle_path, export_ops, assemble, progress, seconds=export_s)
+        bundle = write_bundle(planned, bundle_path, export_ops, assemble, progress, seconds=export_s, form=form)
     else:
         progress.say(f"going on with the measurements in {folder}")
     left_s = max(LEAST_MEASURE_S, seconds_limit - (time.monotonic() - start) - 2.0)
     journal = folder / "measured.jsonl"
-    measure_in_process(bundle_path, journal, threads=threads, seconds=left_s, progress=progress)
+    measure_in_process(
+        bundle_path, journal, setting=setting, pin=pin, program=program, seconds=left_s, progress=progress
+    )
     table = build_table(bundle, summarise(journal, [net.name for net in bundle.nets]))
     save_table(table, out_path)
     for line in describe(table):
@@ -86,7 +96,7 @@ def profile(
     return table
 
 
-def _left_over(path: Path, space: str, size_hw: tuple[int, int], classes: int) -> Bundle | None:
+def _left_over(path: Path, space: str, size_hw: tuple[int, int], classes: int, form: ModelForm) -> Bundle | None:
     """The bundle of an interrupted profile of the same thing, if there is a whole one."""
     if not path.exists():
         return None
@@ -94,15 +104,26 @@ def _left_over(path: Path, space: str, size_hw: tuple[int, int], classes: int) -
         bundle = read_bundle(path)
     except TableError:
         return None
-    same = (bundle.space, bundle.size_hw, bundle.classes) == (space, size_hw, classes)
+    found = (bundle.space, bundle.size_hw, bundle.classes, bundle.graphs, bundle.batch)
+    same = found == (space, size_hw, classes, form.graphs, form.batch)
     return bundle if same else None
 
 
 def measure_in_process(
-    bundle: Path, journal: Path, *, threads: int, seconds: float, progress: Progress, passes: int = 6
+    bundle: Path,
+    journal: Path,
+    *,
+    setting: Setting,
+    seconds: float,
+    progress: Progress,
+    passes: int = 6,
+    pin: Sequence[int] = (),
+    program: Sequence[str] = PROGRAM,
 ) -> None:
     """Run ``measure.py`` on a bundle in a fresh process, so that neither torch's threads nor its heap disturb it.
 
+    ``pin`` are the cores that it is confined to; ``program`` are arguments to Python that run it, or another program of
+    the same command line.
     A kernel at which the engine crashes is recorded as failed and the rest goes on. Raises TableError with the
     process's own sentence if it fails otherwise.
     """
@@ -110,7 +131,9 @@ def measure_in_process(
     crashed: list[str] = []
     with progress.task("timing kernels and nets", 1.0) as task:
         while True:
-            arguments = [str(bundle), "-o", str(journal), "--threads", str(threads), "--passes", str(passes)]
+            arguments = [*program, str(bundle), "-o", str(journal), "--engine", setting.engine]
+            arguments += ["--precision", setting.precision, "--threads", str(setting.threads), "--passes", str(passes)]
+            arguments += ["--pin", *map(str, pin)] if pin else []
             arguments += ["--seconds", f"{max(1.0, end - time.monotonic()):.1f}"]
             status, message = _run(arguments + (["--crashed", crashed[-1]] if crashed else []), task, end + GRACE_S)
             if status == 0:
@@ -124,7 +147,7 @@ def measure_in_process(
 
 def _run(arguments: list[str], task: Any, deadline: float) -> tuple[int, str]:
     """Exit status (negative: signal) and what the process said on stderr; its progress goes to ``task``."""
-    command = [sys.executable, str(Path(measure.__file__)), *arguments]
+    command = [sys.executable, *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     with (
         tempfile.TemporaryFile("w+") as errors,
@@ -209,7 +232,7 @@ def _judged(table: LatencyTable, bundle: Bundle, summary: Summary, nets: list[Ne
 
 
 def _examples(naive: LatencyTable, bundle: Bundle, summary: Summary, nets: list[Net]) -> list[Example]:
-    """Nets as sums of nodes and edges; nets with a kernel that is neither measured nor near a measured one are left out."""
+    """Nets as sums of nodes and edges; those with a kernel neither measured nor near a measured one are left out."""
     model = TableModel(naive)
     examples = []
     for net in nets:
@@ -230,7 +253,8 @@ def contract_of(bundle: Bundle, summary: Summary) -> TimingContract:
         governor=str(header["governor"]),
         engine=str(header["engine"]),
         engine_version=str(header["engine_version"]),
-        precision="fp32",
+        precision=str(header["precision"]),
+        batch=int(header["batch"]),
         threads=int(header["threads"]),
         size_hw=bundle.size_hw,
         warmup="until three runs in a row are within 20% of the fastest",
