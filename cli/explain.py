@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from hwnas.cli.stages.explaining import Subject
     from hwnas.exporters.explain import Explanation
+    from hwnas.exporters.profiler import Kernel
     from hwnas.latency.table import LatencyTable
 
 SHOWN_NODES = 15
@@ -70,7 +72,8 @@ def command(
             timed, onnx_path=found.onnx_path, graph=found.graph, genotype=found.genotype, predicted=predicted
         )
     pictures = _draw(explanation, found, threads, output) if output is not None else ()
-    document = {**_document(explanation, found, threads), "pictures": pictures}
+    clock = measured.contract.clock if measured is not None else None
+    document = {**_document(explanation, found, threads), "predicted_clock": clock, "pictures": pictures}
     return Answer(document, lambda console: _print(console, explanation, document))
 
 
@@ -134,6 +137,7 @@ def _document(explanation: Explanation, subject: Subject, threads: int) -> dict[
         "size": f"{height}x{width}",
         "classes": subject.classes,
         "p50_ms": explanation.p50_ms,
+        "cpu_p50_ms": explanation.cpu_p50_ms,
         "profiled_ms": explanation.profiled_ms,
         "slowdown": explanation.slowdown,
         "runs": explanation.runs,
@@ -143,9 +147,13 @@ def _document(explanation: Explanation, subject: Subject, threads: int) -> dict[
         "predicted_overhead_ms": predicted.overhead_ms if predicted else None,
         "families": explanation.totals(lambda node: node.family),
         "stages": explanation.totals(lambda node: node.stage),
-        "nodes": explanation.nodes,
-        "unattributed": explanation.unattributed,
+        "nodes": [{**vars(node), "kernels": _kernels(node.kernels)} for node in explanation.nodes],
+        "unattributed": _kernels(explanation.unattributed),
     }
+
+
+def _kernels(kernels: Sequence[Kernel]) -> list[dict[str, Any]]:
+    return [{"name": item.name, "kind": item.kind, "ms": item.ms, "converts": item.converts} for item in kernels]
 
 
 def _print(console: Console, explanation: Explanation, document: dict[str, Any]) -> None:
@@ -163,19 +171,21 @@ def _print(console: Console, explanation: Explanation, document: dict[str, Any])
         f"{'between':<14} {explanation.between_ms:.3f} ms ({explanation.between_ms / whole:.1%}) in no kernel"
     )
     console.print(
-        f"{'a run':<14} {whole:.3f} ms under profiling (mean of the {explanation.runs} faster runs), "
-        f"{explanation.p50_ms:.3f} ms without (p50): {explanation.slowdown:+.1%}"
+        f"{'a run':<14} {whole:.3f} ms under profiling ({explanation.runs} runs, {explanation.slowdown:+.1%}); "
+        f"without: p50 {explanation.p50_ms:.3f} ms, {explanation.cpu_p50_ms:.3f} ms of CPU time"
     )
-    if explanation.slowdown > DOUBTFUL:
-        console.print(f"{'':<14} a busy machine, or a dear profile: trust the shares more than the milliseconds")
+    if abs(explanation.slowdown) > DOUBTFUL:
+        console.print(f"{'':<14} the machine was busy, or profiling is dear here: trust shares more than milliseconds")
     fused = {node.name: node.inside for node in explanation.nodes if node.inside}
     if fused:
         inside = ", ".join(f"{name} in {holder}" for name, holder in fused.items())
         console.print(f"{'fused':<14} {inside}", markup=False)
     if explanation.predicted is not None:
-        off = explanation.predicted.latency_ms / explanation.p50_ms - 1.0
+        cpu = document["predicted_clock"] == "cpu"
+        off = explanation.predicted.latency_ms / (explanation.cpu_p50_ms if cpu else explanation.p50_ms) - 1.0
         console.print(
             f"{'the table':<14} {explanation.predicted.latency_ms:.3f} ms predicted, {off:+.1%} against the p50"
+            + (" of CPU time, which it predicts" if cpu else "")
         )
     for path in document["pictures"]:
         console.print(str(path), markup=False, soft_wrap=True)

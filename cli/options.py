@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -119,6 +120,21 @@ def parse_pin(text: str | None) -> tuple[int, ...]:
         here = ", ".join(map(str, sorted(usable))) or "none: this system cannot pin"
         raise HwnasError(f"core {missing[0]} cannot be used here", f"there are: {here}")
     return tuple(cores)
+
+
+def parse_limits(texts: Sequence[str]) -> dict[str, float]:
+    """``["macs=2e9", "latency_ms=5"]`` → upper limits by cost; what is no positive number is a BudgetError."""
+    limits = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value <= 0:
+            raise BudgetError(f"the limit {text!r} is no cost with a positive number", "write it like --limit macs=2e9")
+        limits[name.strip()] = value
+    return limits
 
 
 def parse_share(text: str) -> float:

@@ -37,6 +37,8 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Use the table for another size than its own.")] = False,
 ) -> Answer:
     """Predict a network's latency on the machine and engine that a table was measured on."""
+    from hwnas.cli.cost import costs_of, print_costs
+    from hwnas.latency.costs.base import CostSetting
     from hwnas.latency.model import TableModel
     from hwnas.latency.table import check_setting, classes_of, load_table
     from hwnas.search.objective import check_confidence
@@ -62,6 +64,8 @@ def command(
             f"the table was made for {own_classes} classes, not {classes}: {error.message}",
             f"give --classes {own_classes}, or time what is missing: `{timed}`",
         ) from error
+    setting = CostSetting(precision=measured.contract.precision)
+    costs = costs_of(graph, setting)
     document = {
         "genotype": found.name,
         "size": f"{height}x{width}",
@@ -71,11 +75,13 @@ def command(
         "confidence": confidence,
         "overhead_ms": prediction.overhead_ms,
         "nodes": prediction.nodes,
+        "costs": costs,
         "contract": measured.contract.to_dict(),
     }
 
     def text(console: Console) -> None:
         print_prediction(console, f"{found.name} at {height}x{width}, {classes} classes", prediction, confidence)
+        print_costs(console, costs, setting.precision)
 
     return Answer(document, text)
 

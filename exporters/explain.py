@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from hwnas.progress import Progress
     from hwnas.shapes import Shape
 
+WHOLE = "network"
+"""The role of a cell that is a whole network."""
+
+LEAST_QUIET = 10
+"""With fewer samples that nothing interrupted, all count."""
+
 OTHER = "other"
 """Family of what is no node of the op graph."""
 
@@ -69,9 +75,11 @@ class Explanation:
     between_ms: float
     """Of the run, but of no kernel: the engine's own work, and the profiler's."""
     profiled_ms: float
-    """A run under profiling, mean of the faster half."""
+    """A run under profiling."""
     p50_ms: float
     """Median of runs without profiling, by the wall clock, some before and some after it."""
+    cpu_p50_ms: float
+    """The same by the process's CPU time, which at one thread leaves out what other processes took."""
     runs: int
     predicted: Prediction | None = None
 
@@ -82,8 +90,11 @@ class Explanation:
 
     @property
     def slowdown(self) -> float:
-        """How much longer than ``p50_ms`` a run takes under profiling, relatively."""
-        return self.profiled_ms / self.p50_ms - 1.0
+        """How much longer a run takes under profiling than without, relatively.
+
+        Without is the smaller median: on a busy machine one thread's CPU time, on several threads the wall clock.
+        """
+        return self.profiled_ms / min(self.p50_ms, self.cpu_p50_ms) - 1.0
 
     def totals(self, key: Callable[[NodeTime], str]) -> dict[str, float]:
         """Time by whatever ``key`` says of a node (family, stage), the dearest first."""
@@ -95,10 +106,11 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Timed:
-    """An engine's profile, and the median of runs without profiling before and after it."""
+    """An engine's profile, and the medians of runs without profiling before and after it: wall clock, CPU time."""
 
     profile: EngineProfile
     p50_ms: float
+    cpu_p50_ms: float
 
 
 def profile_engine(engine: str, path: Path, *, threads: int, seconds: float, progress: Progress | None = None) -> Timed:
@@ -109,9 +121,10 @@ def profile_engine(engine: str, path: Path, *, threads: int, seconds: float, pro
         blocks = time_blocks(run, seconds=seconds / 4, progress=progress)
         profile = profiler.profile(path, threads=threads, seconds=seconds / 2)
         blocks += time_blocks(run, seconds=seconds / 4, progress=progress)
-    wall = np.concatenate([block.wall_ms for block in blocks])
     quiet = np.concatenate([~block.disturbed for block in blocks])
-    return Timed(profile, float(np.median(wall[quiet] if np.count_nonzero(quiet) >= 10 else wall)))
+    kept = quiet if np.count_nonzero(quiet) >= LEAST_QUIET else np.ones_like(quiet)
+    wall, cpu = (np.concatenate([getattr(block, clock) for block in blocks]) for clock in ("wall_ms", "cpu_ms"))
+    return Timed(profile, float(np.median(wall[kept])), float(np.median(cpu[kept])))
 
 
 def explain(
@@ -155,6 +168,7 @@ def explain(
         between_ms=profile.run_ms - profile.kernels_ms,
         profiled_ms=profile.run_ms,
         p50_ms=timed.p50_ms,
+        cpu_p50_ms=timed.cpu_p50_ms,
         runs=profile.runs,
         predicted=predicted,
     )
@@ -191,13 +205,13 @@ def place_in_genotype(name: str, genotype: Genotype) -> tuple[str, str]:
     """(cell, node in it) of an op graph's node; the cell is ``""`` for nodes that the skeleton adds.
 
     A skeleton places a cell's nodes under a prefix that holds the cell's role (``stage2/block1``, ``cell3/normal/a``),
-    or under none where there is one cell only. A resize that it puts before a node's input belongs to that node.
+    and those of a cell :data:`WHOLE` under none. A resize that it puts before a node's input belongs to that node.
     """
     parts = name.split("/")
     for role, cell in genotype.cells.items():
         steps = role.split("/")
         ends = [start + len(steps) for start in range(len(parts)) if parts[start : start + len(steps)] == steps]
-        for end in [*ends, *([0] if len(genotype.cells) == 1 else [])]:
+        for end in [*ends, *([0] if role == WHOLE else [])]:
             owner = _owner(parts[end:], cell)
             if owner:
                 return role, owner

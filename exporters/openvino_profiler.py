@@ -47,7 +47,7 @@ class OpenVinoProfiler:
             compiled = compile_file(path, threads, profiling=True)
             counters, one = _round(compiled)
             rounds.append(one)
-        run_ms, means, count = quiet_means(rounds, path)
+        run_ms, means = quiet_means(rounds, path)
         lineage = lineage_of(compiled)
         unknown: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         kernels = tuple(
@@ -61,7 +61,7 @@ class OpenVinoProfiler:
             )
             for item, ms in zip(counters, means, strict=True)
         )
-        return EngineProfile(kernels, run_ms, count * ROUND_RUNS)
+        return EngineProfile(kernels, run_ms, len(rounds) * ROUND_RUNS)
 
 
 def _round(compiled: CompiledModel) -> tuple[list[Any], Run]:

@@ -135,7 +135,7 @@ def _summary(runs: Sequence[Run], kinds: Sequence[tuple[str, str]], optimised: P
 
     lineage = lineage_of(load(optimised)) if optimised.is_file() else {}
     asked_for = {node.name for node in load(path).graph.node if node.op_type not in PRECISION}
-    run_ms, means, count = quiet_means(runs, path)
+    run_ms, means = quiet_means(runs, path)
     origins = {name: lineage.get(name, Lineage((name, *_stems(name)))) for name, _ in kinds}
     kernels = tuple(
         Kernel(
@@ -148,7 +148,7 @@ def _summary(runs: Sequence[Run], kinds: Sequence[tuple[str, str]], optimised: P
         )
         for (name, kind), ms in zip(kinds, means, strict=True)
     )
-    return EngineProfile(kernels, run_ms, count)
+    return EngineProfile(kernels, run_ms, len(runs))
 
 
 PROFILERS.register("onnxruntime", OnnxRuntimeProfiler())

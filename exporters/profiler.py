@@ -22,7 +22,7 @@ LEAST_RUNS = 10
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel of an engine. ``ms`` is its mean time in a run."""
+    """One kernel of an engine. ``ms`` is its time in a run, see :func:`quiet_means`."""
 
     name: str
     kind: str
@@ -39,7 +39,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class EngineProfile:
-    """The kernels in the order in which they run. Their times and ``run_ms`` are means over the same runs."""
+    """The kernels in the order in which they run."""
 
     kernels: tuple[Kernel, ...]
     run_ms: float
@@ -74,19 +74,19 @@ class Run:
     kernel_ms: tuple[float, ...]
 
 
-def quiet_means(runs: Sequence[Run], path: Path) -> tuple[float, list[float], int]:
-    """(mean run, mean of each kernel, number of runs) over the faster half of the runs, in ms.
+def quiet_means(runs: Sequence[Run], path: Path) -> tuple[float, list[float]]:
+    """(a run, each kernel) in ms: of each kernel, and of what lies between them, the mean of the faster half of runs.
 
-    Means over the same runs add up, which medians do not; the slower half holds what other processes took. Runs of
-    unequal kernels, or none, are an ArtifactError.
+    Another process interrupts a run in one kernel or two, seldom the same ones, so each kernel has its own faster half.
+    The run is the sum of them all. Runs of unequal kernels, or none, are an ArtifactError.
     """
     if not runs:
         raise ArtifactError(f"the profile of {path} holds no run", "run it again, for longer")
     if len({len(run.kernel_ms) for run in runs}) != 1:
         raise ArtifactError(f"the profile of {path} is damaged: its runs differ in their kernels", "run it again")
-    fast = sorted(runs, key=lambda run: run.ms)[: max(1, (len(runs) + 1) // 2)]
-    means = np.array([run.kernel_ms for run in fast]).mean(axis=0)
-    return float(np.mean([run.ms for run in fast])), [float(ms) for ms in means], len(fast)
+    parts = np.sort([[*run.kernel_ms, run.ms - sum(run.kernel_ms)] for run in runs], axis=0)
+    means = [float(mean) for mean in parts[: (len(runs) + 1) // 2].mean(axis=0)]
+    return sum(means), means[:-1]
 
 
 def random_image(shape: Sequence[int]) -> np.ndarray:

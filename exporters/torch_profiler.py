@@ -44,10 +44,10 @@ class TorchEagerProfiler:
                 done += 1
                 if done > WARMUP_RUNS:
                     runs.append(Run(run_ms, tuple(clock.spent_ms)))
-            run_ms, means, count = quiet_means(runs, path)
+            run_ms, means = quiet_means(runs, path)
             nodes = network.graph.nodes
         kernels = tuple(Kernel(node.name, node.op, ms, (node.name,)) for node, ms in zip(nodes, means, strict=True))
-        return EngineProfile(kernels, run_ms, count)
+        return EngineProfile(kernels, run_ms, len(runs))
 
 
 class _Clock:

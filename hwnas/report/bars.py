@@ -11,7 +11,7 @@ import graphviz
 
 from hwnas.report.dot import render
 from hwnas.report.label import Swatch, heading, text
-from hwnas.report.palette import FAINT, FAMILIES, INK, family_colour
+from hwnas.report.palette import FAINT, FAMILIES, INK, family_colour, outline
 from hwnas.shapes import format_shape
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ MOST_ROWS = 40
 BAR_WIDTH = 260
 """Points that the longest bar is wide."""
 CONVERSION = "#7d7d7d"
+WHITE = "#ffffff"
 NO_NODE = "#d9d9d9"
 
 
@@ -76,7 +77,13 @@ def draw_explanation(explanation: Explanation, title: str, folder: Path) -> tupl
 
 def _bar(node: NodeTime) -> Bar:
     detail = f"{node.op}, {format_shape(node.shape)}" if node.shape else node.op
-    return Bar(node.name, detail, node.ms, family_colour(node.family), node.converts_ms, node.predicted_ms)
+    return Bar(node.name, detail, node.ms, _colour(node.family), node.converts_ms, node.predicted_ms)
+
+
+def _colour(family: str) -> str:
+    """That of pictures of networks, where it can be seen without a frame."""
+    colour = family_colour(family)
+    return outline(colour) if colour == WHITE else colour
 
 
 def _others(nodes: Sequence[NodeTime]) -> Bar:
@@ -95,7 +102,7 @@ def _others(nodes: Sequence[NodeTime]) -> Bar:
 def _legend(timed: Sequence[NodeTime], bars: Sequence[Bar]) -> list[Swatch]:
     present = {node.family for node in timed[:MOST_ROWS]}
     ordered = [family for family in FAMILIES if family in present] + sorted(present - set(FAMILIES))
-    swatches = [(family_colour(family), family) for family in ordered]
+    swatches = [(_colour(family), family) for family in ordered]
     if any(bar.converts_ms > 0 for bar in bars):
         swatches.append((CONVERSION, "converting layouts"))
     if any(bar.predicted_ms is not None for bar in bars):

@@ -71,6 +71,22 @@ def test_sampled_genotype_goes_on_to_cost(tmp_path: Path, capsys: pytest.Capture
     assert answer(capsys, "cost", path, "--size", "96x128")["params"] > 0
 
 
+def test_sampled_genotypes_are_within_their_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limits = ["--limit", "macs=3e8", "--limit", "peak_activation_bytes=2e6"]
+    at = ["--size", "96x128", "--classes", "5"]
+    document = answer(capsys, "sample", "-n", "2", *limits, *at, "-o", str(tmp_path))
+    for path, costs in zip(document["genotypes"], document["costs"], strict=True):
+        counted = answer(capsys, "cost", path, *at)
+        assert {name: counted[name] for name in costs} == costs
+        assert costs["macs"] <= 3e8 and costs["peak_activation_bytes"] <= 2e6
+
+
+def test_limits_that_are_none_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for limit, said in (("macs", "positive number"), ("mac=1e9", "did you mean macs"), ("latency_ms=5", "--table")):
+        assert main(["sample", "--limit", limit, "-o", str(tmp_path)]) == 2
+        assert said in capsys.readouterr().err
+
+
 def test_sample_of_unknown_space_offers_the_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", "--space", "realtme", "-o", str(tmp_path)]) == 2
     assert "did you mean realtime?" in capsys.readouterr().err
@@ -145,6 +161,13 @@ def test_predict_adds_up_and_takes_size_and_classes_from_the_table(
     assert low < document["latency_ms"] < high
     assert document["contract"]["engine"] == "onnxruntime"
     assert document["confidence"] == 0.9
+    assert document["costs"]["macs"] == answer(capsys, "cost", *NET)["macs"]
+
+
+def test_cost_with_a_table_has_the_latency(table_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    costs = answer(capsys, "cost", *NET, "--table", str(table_file))
+    predicted = answer(capsys, "predict", "fast-scnn", "--table", str(table_file))
+    assert costs["latency_ms"] == pytest.approx(predicted["latency_ms"])
 
 
 def test_predict_widens_its_interval_with_the_confidence_asked_for(

@@ -30,7 +30,15 @@ def node(name: str, ms: float, **more) -> NodeTime:
 
 
 def explanation(nodes: list[NodeTime], **more) -> Explanation:
-    values = {"unattributed": (), "between_ms": 0.5, "profiled_ms": 10.0, "p50_ms": 9.0, "runs": 5, "predicted": None}
+    values = {
+        "unattributed": (),
+        "between_ms": 0.5,
+        "profiled_ms": 10.0,
+        "p50_ms": 9.0,
+        "cpu_p50_ms": 9.0,
+        "runs": 5,
+        "predicted": None,
+    }
     return Explanation(nodes=tuple(nodes), **{**values, **more})
 
 
