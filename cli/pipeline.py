@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares
 from hwnas.cli.stages import beforehand, exporting, profiling
 from hwnas.cli.stages.data import open_training_data
+from hwnas.cli.stages.quantizing import Int8Options
 from hwnas.cli.stages.training import train_genotype
 from hwnas.errors import HwnasError
+from hwnas.exporters.artifact import root_of
 from hwnas.exporters.engine import engine_named
 from hwnas.files import write_json
 from hwnas.latency.measure import Setting, device_fingerprint
@@ -137,10 +139,12 @@ def profile(
     return Answer(document, lambda console: results.print_table(console, document))
 
 
-def profile_missing(shell: Shell, *, space: str, genotype: str | None, minutes: float, output: Path) -> Answer:
+def profile_missing(
+    shell: Shell, *, space: str, genotype: str | None, classes: int | None, minutes: float, output: Path
+) -> Answer:
     """A table with what it lacked of a space, or of one network, timed now."""
     table = profiling.add_missing(
-        output, space, genotype, seconds=60 * minutes, seed=shell.seed, progress=shell.progress
+        output, space, genotype, classes, seconds=60 * minutes, seed=shell.seed, progress=shell.progress
     )
     document = table_document(output, table)
     return Answer(document, lambda console: results.print_table(console, document))
@@ -190,6 +194,22 @@ def train_one(
     return Answer(document, lambda console: results.print_training(console, document))
 
 
+@dataclass(frozen=True)
+class Order:
+    """What ``hwnas export`` is asked for beside the network."""
+
+    engine: str
+    precision: str
+    preprocess: bool
+    batch: int | None
+    """None: any number of images."""
+    data: str | None
+    """Where to calibrate, to judge int8 and to compare with PyTorch; noise is compared on without it."""
+    int8: Int8Options
+    runner: str | None
+    targets: tuple[str, ...] = ()
+
+
 def export(
     shell: Shell,
     network: Network,
@@ -198,13 +218,17 @@ def export(
     classes: int | None,
     weights: Path | None,
     output: Path,
+    order: Order,
 ) -> Answer:
     """Both artifacts of a network, trained (``weights``, or a run's own) or with random weights."""
     from hwnas.cli.options import DEFAULT_CLASSES
+    from hwnas.cli.stages import quantizing
     from hwnas.compiler.network import compile_graph
+    from hwnas.exporters.runner import write_runner
     from hwnas.exporters.untrained import randomise
     from hwnas.ir.passes.without_auxiliary import without_auxiliary
 
+    quantizing.check_options(order.engine, order.precision, order.int8, order.data, order.targets)
     found = network.genotype
     if weights is not None:
         module, infos = load_network(found, weights)
@@ -221,17 +245,43 @@ def export(
         graph = expand(found, (3, *size_hw), classes or network.classes or DEFAULT_CLASSES)
         module, infos = compile_graph(without_auxiliary(graph), seed=shell.seed), ()
         randomise(module, shell.seed)
+    module.eval()
     height, width = module.graph.shape(module.graph.input)[1:]
-    noise = np.random.default_rng(shell.seed).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
-    exported = exporting.export_both(
-        module.eval(),
-        found,
-        output,
-        classes=infos,
-        images=noise,
-        trained=weights is not None,
+    images = np.random.default_rng(shell.seed).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    data = None
+    if order.data is not None:
+        data = quantizing.open_calibration_data(order.data, module, shell.progress)
+        images = np.ascontiguousarray(data.arrays.images[data.held[:4]])
+    prepared = quantizing.prepare(
+        module,
+        engine=order.engine,
+        precision=order.precision,
+        data=data,
+        int8=order.int8,
         threads=1,
         progress=shell.progress,
     )
-    document = exporting.export_document(exported)
+    exported = exporting.export_both(
+        module,
+        found,
+        output,
+        classes=infos,
+        images=images,
+        trained=weights is not None,
+        threads=1,
+        progress=shell.progress,
+        form=exporting.Form(
+            prepared.model,
+            order.engine,
+            order.precision,
+            order.preprocess,
+            order.batch,
+            prepared.quantization,
+            order.targets,
+        ),
+    )
+    document = {**exporting.export_document(exported), "quantization": prepared.to_dict(), "runner": []}
+    if order.runner is not None:
+        folders = [root_of(artifact) for artifact in (exported.logits, exported.labels)]
+        document["runner"] = [str(path) for folder in folders for path in write_runner(order.runner, folder)]
     return Answer(document, lambda console: results.print_export(console, document))

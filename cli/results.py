@@ -81,6 +81,30 @@ def print_export(console: Console, document: Document) -> None:
         f"PyTorch      logits differ by up to {parity['max_relative']:.1e} of the greatest, "
         f"{parity['equal_labels']:.2%} of the labels are equal"
     )
+    if document.get("quantization"):
+        _print_forms(console, document["quantization"])
+    for path in document.get("runner", ()):
+        console.print(f"runner       {path}", markup=False)
+
+
+def _print_forms(console: Console, quantization: Document) -> None:
+    """fp32, int8 and mixes side by side."""
+    from rich.table import Table
+
+    console.print(
+        f"int8         {quantization['calibration']} over {quantization['images']} images of train; below, mIoU on "
+        f"{quantization['judged_on']} held-out ones"
+    )
+    table = Table("form", "nodes in float", "mIoU", "p50 ms", "")
+    for trial in quantization["trials"]:
+        table.add_row(
+            trial["name"],
+            "all" if trial["name"] == "fp32" else str(len(trial["float_nodes"])),
+            "" if trial["miou"] is None else f"{trial['miou']:.2%}",
+            "" if trial["p50_ms"] is None else f"{trial['p50_ms']:.2f}",
+            trial["problem"] or ("exported" if trial["name"] == quantization["chosen"] else ""),
+        )
+    console.print(table)
 
 
 def print_benchmark(console: Console, document: Document) -> None:

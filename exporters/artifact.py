@@ -61,6 +61,8 @@ class Manifest:
     trained: bool = True
     quantization: Mapping[str, Any] = field(default_factory=dict)
     """How int8 was made: calibration ``method`` and ``images``, ``float_nodes`` that were left in float."""
+    targets: tuple[str, ...] = ()
+    """GPUs that the engine's file was built for (``sm86``); empty: it runs on any machine."""
     measured: Mapping[str, Any] = field(default_factory=dict)
     """What was measured of it since: ``latency`` with its ``contract``, ``miou``."""
     created: str = ""
@@ -102,6 +104,7 @@ class Manifest:
         try:
             values["files"] = {str(name): FileFacts(**facts) for name, facts in values["files"].items()}
             values["classes"] = tuple(ClassInfo(str(c["name"]), tuple(c["color"])) for c in values["classes"])
+            values["targets"] = tuple(values.get("targets", ()))
             manifest = cls(**values)
         except (KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"the manifest {path} is damaged ({error})", "export the network again") from error
@@ -128,8 +131,25 @@ class Artifact:
         return self.manifest.precision if self.manifest else "unknown"
 
     def open(self, *, threads: int = 1) -> AbstractContextManager[Session]:
-        """A session of its engine; a package that is missing is a MissingPackage."""
+        """A session of its engine; a package that is missing is a MissingPackage, another GPU an ArtifactError."""
+        if self.manifest is not None:
+            check_device(self.manifest)
         return engine_named(self.engine).open(self.path, threads=threads)
+
+
+def check_device(manifest: Manifest) -> None:
+    """Refuse an engine that was built for other GPUs than the one here."""
+    if not manifest.targets:
+        return
+    from hwnas.exporters import tensorrt_engine
+
+    here = tensorrt_engine.compute_capability()
+    if here not in manifest.targets:
+        raise ArtifactError(
+            f"the engine {manifest.name} was built for {', '.join(manifest.targets)}, and the GPU here is "
+            f"{here or 'none'}",
+            f"export it for this one: --target {here}" if here else "open it on a machine with such a GPU",
+        )
 
 
 def facts_of(path: Path) -> FileFacts:
@@ -149,7 +169,7 @@ def record_measured(artifact: Artifact, measured: Mapping[str, Any]) -> Artifact
     if artifact.manifest is None:
         return artifact
     manifest = dataclasses.replace(artifact.manifest, measured={**artifact.manifest.measured, **measured})
-    write_manifest(_root(artifact), manifest)
+    write_manifest(root_of(artifact), manifest)
     return Artifact(artifact.path, manifest)
 
 
@@ -204,7 +224,7 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
             )
 
 
-def _root(artifact: Artifact) -> Path:
-    """The folder of the manifest; the entry may lie in a folder below it."""
+def root_of(artifact: Artifact) -> Path:
+    """The folder of an artifact's manifest; the entry may lie in a folder below it."""
     assert artifact.manifest is not None
     return artifact.path.parents[len(Path(artifact.manifest.entry).parts) - 1]

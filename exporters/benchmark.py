@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,7 +32,8 @@ EXTRA_TIME = 2.0
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """Wall-clock latency of one run (of one image, or of the contract's batch), milliseconds. Percentiles are over the samples that nothing interrupted."""
+    """Wall-clock latency of one run (of one image, or of the contract's batch), milliseconds. Percentiles are over the
+    samples that nothing interrupted."""
 
     p50_ms: float
     p90_ms: float
@@ -130,6 +131,13 @@ def time_blocks(
             good += bool(block.disturbed.mean() <= MAX_DISTURBED)
             task.update(good, f"{np.median(block.wall_ms):.2f} ms")
     return blocks
+
+
+def median_ms(blocks: Sequence[Samples]) -> float:
+    """Median wall-clock latency over the undisturbed samples; over all, if fewer than ten are undisturbed."""
+    wall = np.concatenate([block.wall_ms for block in blocks])
+    quiet = np.concatenate([~block.disturbed for block in blocks])
+    return float(np.median(wall[quiet] if np.count_nonzero(quiet) >= 10 else wall))
 
 
 def summarise(blocks: list[Samples], contract: TimingContract) -> BenchmarkResult:

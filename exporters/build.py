@@ -15,6 +15,7 @@ from hwnas.exporters.artifact import GENOTYPE, MANIFEST, Artifact, Manifest, fac
 from hwnas.exporters.ends import Ends
 from hwnas.exporters.engine import check_precision, engine_named
 from hwnas.exporters.onnx_export import OPSET, network_as_onnx, onnx_bytes
+from hwnas.exporters.tensorrt_engine import TensorRtEngine, compute_capability
 from hwnas.files import write_bytes
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.serialize import save_genotype
@@ -39,6 +40,7 @@ def export_artifact(
     batch: int | None = 1,
     model: ModelProto | None = None,
     quantization: Mapping[str, Any] | None = None,
+    targets: Sequence[str] = (),
     classes: Sequence[ClassInfo] = (),
     trained: bool = True,
 ) -> Artifact:
@@ -46,14 +48,19 @@ def export_artifact(
 
     ``argmax``, ``preprocess`` and ``batch`` are the graph's :class:`~hwnas.exporters.ends.Ends`. ``model`` is the
     network for one normalised image to logits, if it was exported before or quantized, which ``int8`` needs;
-    ``quantization`` says how. ``classes`` must be as many as the network's. The old manifest is removed first, so that
-    a directory left half written is never taken for an artifact.
+    ``quantization`` says how. ``targets`` are the GPUs that a device bound engine is for, else the one here.
+    ``classes`` must be as many as the network's. The old manifest is removed first, so that a directory left half
+    written is never taken for an artifact.
     """
     graph = network.graph
     if classes and len(classes) != graph.shape(graph.output)[0]:
         raise ArtifactError(f"the network has {graph.shape(graph.output)[0]} classes, not {len(classes)}")
     check_precision(engine, precision)
     backend = engine_named(engine)
+    if isinstance(backend, TensorRtEngine):
+        backend.check_targets(targets)
+    elif targets:
+        raise ArtifactError(f"files of {engine} are not bound to a GPU", "leave --target out")
     ends = Ends(argmax, preprocess, batch)
     fingerprints = {"genotype": fingerprint(genotype), "weights": weights_fingerprint(network)}
     made = model if model is not None else network_as_onnx(network)
@@ -64,7 +71,11 @@ def export_artifact(
     onnx_path = directory / "model.onnx"
     write_bytes(onnx_path, onnx_bytes(finished))
     save_genotype(genotype, directory / GENOTYPE)
-    entry = backend.build(onnx_path, precision=precision, out_dir=directory)
+    if isinstance(backend, TensorRtEngine):
+        targets = tuple(targets) or (compute_capability(),)
+        entry = backend.build(onnx_path, precision=precision, out_dir=directory, targets=targets)
+    else:
+        entry = backend.build(onnx_path, precision=precision, out_dir=directory)
     manifest = Manifest(
         name=genotype.name,
         engine=engine,
@@ -81,6 +92,7 @@ def export_artifact(
         input=ends.describe_input(graph.shape(graph.input)),
         output=ends.describe_output(graph.shape(graph.output)),
         quantization=quantization or {},
+        targets=tuple(targets),
         classes=tuple(classes),
         device=device_fingerprint(),
         trained=trained,

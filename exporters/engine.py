@@ -63,8 +63,8 @@ class Port:
 
 
 class Session(Protocol):
-    """An opened engine. ``run`` takes float32 (N, C, H, W), normalised as the manifest says, or uint8 (N, H, W, 3) where
-    the engine normalises, and gives a new array: logits float32 (N, K, H, W) or labels uint8 (N, H, W)."""
+    """An opened engine. ``run`` takes float32 (N, C, H, W), normalised as the manifest says, or uint8 (N, H, W, 3)
+    where the engine normalises, and gives a new array: logits float32 (N, K, H, W) or labels uint8 (N, H, W)."""
 
     @property
     def input(self) -> Port: ...

@@ -8,7 +8,7 @@ which tensors are quantized and on whether their ranges begin at zero, not on ho
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,9 +25,12 @@ PLAUSIBLE = 3.0
 _NOT_NEGATIVE = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Clip", "Softmax"})
 
 
-def quantize(model: ModelProto, ranges: Ranges, *, symmetric: bool = False) -> ModelProto:
+def quantize(
+    model: ModelProto, ranges: Ranges, *, symmetric: bool = False, keep_float: Collection[str] = ()
+) -> ModelProto:
     """``model`` (float, static shapes) with everything quantized that ONNX Runtime can; ``model`` stays as it is.
 
+    But for the ONNX nodes of the names ``keep_float``.
     ``ranges`` must have every tensor that is neither a weight nor an index. Inputs and outputs stay float.
     """
     import numpy as np
@@ -49,7 +52,7 @@ def quantize(model: ModelProto, ranges: Ranges, *, symmetric: bool = False) -> M
         activation_qType=kinds.QInt8 if symmetric else kinds.QUInt8,
         tensors_range=calibrate.TensorsData(calibrate.CalibrationMethod.MinMax, data),
         nodes_to_quantize=[],
-        nodes_to_exclude=[],
+        nodes_to_exclude=sorted(keep_float),
         op_types_to_quantize=sorted({*registry.QLinearOpsRegistry, *registry.QDQRegistry}),
         extra_options={"ActivationSymmetric": True, "QuantizeBias": False} if symmetric else {},
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +11,35 @@ import numpy as np
 
 from hwnas.data.base import ClassInfo
 from hwnas.errors import ArtifactError
-from hwnas.exporters.artifact import Artifact
+from hwnas.exporters.artifact import Artifact, root_of
 from hwnas.exporters.build import export_artifact
+from hwnas.exporters.onnx_export import network_as_onnx
 from hwnas.exporters.parity import Parity, check_parity
+from hwnas.exporters.tensorrt_engine import compute_capability
 from hwnas.ir.genotype import Genotype
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from hwnas.compiler.network import Network
     from hwnas.exporters.benchmark import BenchmarkResult
     from hwnas.ir.opgraph import OpGraph
     from hwnas.progress import Progress
 
 LOGITS, LABELS = "logits", "labels"
+
+
+@dataclass(frozen=True)
+class Form:
+    """In which form a network is exported: see :func:`hwnas.exporters.build.export_artifact`."""
+
+    model: ModelProto
+    engine: str = "onnxruntime"
+    precision: str = "fp32"
+    preprocess: bool = False
+    batch: int | None = 1
+    quantization: Mapping[str, Any] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,19 +61,34 @@ def export_both(
     trained: bool,
     threads: int,
     progress: Progress,
+    form: Form | None = None,
 ) -> Exported:
     """Write ``folder/logits`` and ``folder/labels``; compare both with PyTorch on uint8 ``images`` (N, H, W, 3).
 
-    An engine that disagrees with PyTorch is an ArtifactError with the first difference.
+    An engine that disagrees with PyTorch, more than its precision allows, is an ArtifactError with the first
+    difference.
     """
+    form = form or Form(network_as_onnx(network))
     artifacts: dict[str, Artifact] = {}
     found: dict[str, Parity] = {}
     with progress.task("export and compare with PyTorch", 2) as task:
         for number, kind in enumerate((LOGITS, LABELS)):
             artifacts[kind] = export_artifact(
-                network, genotype, folder / kind, argmax=kind == LABELS, classes=classes, trained=trained
+                network,
+                genotype,
+                folder / kind,
+                engine=form.engine,
+                precision=form.precision,
+                argmax=kind == LABELS,
+                preprocess=form.preprocess,
+                batch=form.batch,
+                model=form.model,
+                quantization=form.quantization,
+                targets=form.targets,
+                classes=classes,
+                trained=trained,
             )
-            found[kind] = check_parity(network, artifacts[kind], images, threads=threads)
+            found[kind] = check_parity(network, _runnable(artifacts[kind]), images, threads=threads)
             if not found[kind].ok:
                 raise ArtifactError(
                     f"the engine {artifacts[kind].path} disagrees with PyTorch: {found[kind].differences[0]}",
@@ -66,11 +98,22 @@ def export_both(
     return Exported(artifacts[LOGITS], artifacts[LABELS], found[LOGITS])
 
 
+def _runnable(artifact: Artifact) -> Artifact:
+    """The artifact, or, if it is for GPUs that are not here, its ONNX file in ONNX Runtime."""
+    assert artifact.manifest is not None
+    if not artifact.manifest.targets or compute_capability() in artifact.manifest.targets:
+        return artifact
+    manifest = replace(artifact.manifest, engine="onnxruntime", targets=())
+    return Artifact(root_of(artifact) / "model.onnx", manifest)
+
+
 def export_document(exported: Exported) -> dict[str, Any]:
     """JSON of what was written and how nearly it agrees with PyTorch."""
     return {
-        "artifact": str(exported.logits.path.parent),
-        "labels_artifact": str(exported.labels.path.parent),
+        "artifact": str(root_of(exported.logits)),
+        "labels_artifact": str(root_of(exported.labels)),
+        "engine": exported.logits.engine,
+        "precision": exported.logits.precision,
         "parity": asdict(exported.parity),
     }
 

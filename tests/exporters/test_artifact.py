@@ -122,7 +122,7 @@ def test_an_export_that_breaks_off_leaves_no_artifact(folder, network, genotype,
     def fail(*args, **kwargs):
         raise OSError("disk full")
 
-    monkeypatch.setattr("hwnas.exporters.build.network_as_onnx", fail)
+    monkeypatch.setattr("hwnas.exporters.build.write_bytes", fail)
     with pytest.raises(OSError, match="disk full"):
         export_artifact(network, genotype, folder)
     with pytest.raises(ArtifactError, match=r"has no hwnas\.json"):

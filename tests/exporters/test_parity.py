@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hwnas.exporters.build import export_artifact
-from hwnas.exporters.parity import check_parity, compare, merge
+from hwnas.exporters.engine import ENGINES
+from hwnas.exporters.parity import TOLERANCES, check_parity, compare, merge
 from tests.exporters.nets import graph_of, random_genotype, random_network
 
 
@@ -70,11 +71,21 @@ def test_other_weights_are_noticed(exported, network, images) -> None:
     ]
 
 
+@pytest.mark.parametrize("engine", [name for name in ("onnxruntime", "openvino") if ENGINES.get(name).available()])
 @pytest.mark.parametrize("size_hw", [(33, 47), (91, 129)])
-def test_upsampling_and_padding_agree_at_odd_sizes(size_hw, tmp_path) -> None:
+def test_upsampling_and_padding_agree_at_odd_sizes(size_hw, engine, tmp_path) -> None:
     genotype = random_genotype(5)
     network = random_network(graph_of(genotype, size_hw))
     images = np.random.default_rng(0).integers(0, 256, (2, *size_hw, 3), dtype=np.uint8)
-    result = check_parity(network, export_artifact(network, genotype, tmp_path), images)
+    result = check_parity(network, export_artifact(network, genotype, tmp_path, engine=engine), images)
     assert result.ok, result.differences
     assert result.max_relative < 1e-4
+
+
+def test_precisions_have_tolerances_of_their_own(logits) -> None:
+    off = logits * np.float32(1.01)
+    assert not compare(logits, off).ok
+    assert compare(logits, off, tolerance=TOLERANCES["fp16"]).ok
+    assert compare(logits, -logits, tolerance=TOLERANCES["int8"]).ok
+    broken = np.where(logits > 2, np.nan, logits).astype(np.float32)
+    assert not compare(logits, broken, tolerance=TOLERANCES["int8"]).ok

@@ -1,0 +1,102 @@
+"""The program beside an artifact, run as a user would, without hwnas."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hwnas.errors import HwnasError
+from hwnas.exporters.build import export_artifact
+from hwnas.exporters.engine import ENGINES
+from hwnas.exporters.onnx_export import network_as_onnx
+from hwnas.exporters.runner import check_runner, write_runner
+from hwnas.exporters.scopes import labels_of
+from tests.exporters.nets import CLASSES, SIZE_HW
+
+COLOURS = np.array([item.color for item in CLASSES], np.uint8)
+FORMS = {
+    "onnxruntime": {"argmax": True},
+    "openvino": {"preprocess": True},
+    "onnx": {"preprocess": True, "argmax": True, "batch": 2},
+}
+
+
+def program(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    (script,) = write_runner("python", folder)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # -I: neither the working directory nor the user's packages
+    code = (
+        f"import sys, runpy; sys.modules['hwnas'] = None; sys.argv[0] = {str(script)!r};"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    return subprocess.run(
+        [sys.executable, "-I", "-c", code, *map(str, words)], capture_output=True, text=True, env=environment
+    )
+
+
+@pytest.mark.parametrize("engine", [name for name in FORMS if ENGINES.get(name).available()])
+def test_it_gives_the_engines_labels(engine, network, genotype, images, tmp_path) -> None:
+    artifact = export_artifact(
+        network,
+        genotype,
+        tmp_path / "a",
+        engine=engine,
+        model=network_as_onnx(network),
+        classes=CLASSES,
+        **FORMS[engine],
+    )
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(2):
+        Image.fromarray(images[i]).save(photos / f"{i}.png")
+    (photos / "notes.txt").write_text("no image")
+    single = tmp_path / "single.png"
+    Image.fromarray(images[2]).save(single)
+    ended = program(tmp_path / "a", photos, single, "-o", tmp_path / "masks")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("3 masks in ")
+    with artifact.open() as session:
+        for name, image in zip(("0", "1", "single"), images, strict=False):
+            batch = np.repeat(image[None], session.input.batch, axis=0)
+            drawn = np.asarray(Image.open(tmp_path / "masks" / f"{name}.png"))
+            np.testing.assert_array_equal(drawn, COLOURS[labels_of(session, batch)[0]])
+
+
+def test_masks_have_the_size_of_the_image_and_can_be_blended(exported, tmp_path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for path in exported["labels"].path.parent.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    photo = Image.new("RGB", (2 * SIZE_HW[1], 3 * SIZE_HW[0]), (200, 100, 0))
+    photo.save(tmp_path / "photo.jpg")
+    assert program(folder, tmp_path / "photo.jpg", "-o", tmp_path / "out", "--overlay", "0").returncode == 0
+    drawn = Image.open(tmp_path / "out" / "photo.png")
+    assert drawn.size == photo.size and np.abs(np.asarray(drawn, int) - (200, 100, 0)).max() < 4
+
+
+@pytest.mark.parametrize("fault", ["empty", "folder", "nothing"])
+def test_bad_input_ends_with_one_line(fault, exported, tmp_path) -> None:
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    (tmp_path / "folder").mkdir()
+    words = {"empty": [empty], "folder": [tmp_path / "folder"], "nothing": []}[fault]
+    ended = program(exported["labels"].path.parent, *words, "-o", tmp_path / "out")
+    assert ended.returncode != 0 and "Traceback" not in ended.stderr
+    assert {"empty": "empty.png", "folder": "no image", "nothing": "--camera"}[fault] in ended.stderr
+
+
+def test_another_engines_artifact_and_unknown_kinds(exported, tmp_path) -> None:
+    with pytest.raises(HwnasError, match="does not run tensorrt"):
+        check_runner("python", "tensorrt")
+    with pytest.raises(HwnasError, match="no runner 'rust'"):
+        check_runner("rust", "onnxruntime")
+    manifest = json.loads((exported["labels"].path.parent / "hwnas.json").read_text())
+    (tmp_path / "hwnas.json").write_text(json.dumps({**manifest, "engine": "tensorrt"}))
+    assert "not tensorrt" in program(tmp_path, exported["labels"].path).stderr
