@@ -16,7 +16,8 @@ from hwnas.errors import TableError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hwnas.latency.model import Prediction
+    from hwnas.ir.opgraph import OpGraph
+    from hwnas.latency.model import Prediction, TableModel
 
 
 @verb(example="hwnas predict fast-scnn --table table.json --size 360x480 --classes 11")
@@ -53,12 +54,16 @@ def command(
         raise TableError(error.message, f"{error.hint}, or use the table all the same with --force") from error
     own_classes = classes_of(measured)
     classes = classes or own_classes or DEFAULT_CLASSES
-    found, graph = graph_of(genotype, f"{height}x{width}", classes, replace(network, auxiliary=False))
+    plain = replace(network, auxiliary=False)
+    found, graph = graph_of(genotype, f"{height}x{width}", classes, plain)
+    model = TableModel(measured)
     try:
-        prediction = TableModel(measured).predict(graph, confidence=confidence)
+        prediction = model.predict(graph, confidence=confidence)
     except TableError as error:
         if own_classes in (None, classes):
             raise
+        if not _prices(model, graph_of(genotype, f"{height}x{width}", own_classes, plain)[1]):
+            raise  # the classes are not what is wrong
         timed = f"hwnas profile -o {table} --missing --genotype {genotype} --classes {classes}"
         raise TableError(
             f"the table was made for {own_classes} classes, not {classes}: {error.message}",
@@ -84,6 +89,14 @@ def command(
         print_costs(console, costs, setting.precision)
 
     return Answer(document, text)
+
+
+def _prices(model: TableModel, graph: OpGraph) -> bool:
+    try:
+        model.predict(graph)
+    except TableError:
+        return False
+    return True
 
 
 def print_prediction(console: Console, title: str, prediction: Prediction, confidence: float) -> None:

@@ -10,7 +10,6 @@ import typer
 from hwnas.cli.options import (
     DEFAULT_CLASSES,
     BatchOption,
-    ClassesOption,
     EngineOption,
     MinutesOption,
     PinOption,
@@ -32,7 +31,12 @@ def profile_here(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="The latency table to write.")
     ] = None,
     size: Annotated[str | None, typer.Option("--size", metavar="HxW", help="Input height x width in pixels.")] = None,
-    classes: ClassesOption = DEFAULT_CLASSES,
+    classes: Annotated[
+        int | None,
+        typer.Option(
+            "--classes", min=2, help=f"Number of classes; else {DEFAULT_CLASSES}, with --missing the table's."
+        ),
+    ] = None,
     space: SpaceOption = "realtime",
     engine: EngineOption = "onnxruntime",
     precision: PrecisionOption = "fp32",
@@ -56,14 +60,16 @@ def profile_here(
     from hwnas.shapes import parse_size
 
     if missing:
-        return pipeline.profile_missing(shell, space=space, genotype=genotype, minutes=minutes, output=output)
+        return pipeline.profile_missing(
+            shell, space=space, genotype=genotype, classes=classes, minutes=minutes, output=output
+        )
     if size is None:
         raise HwnasError("a new table needs an input size", "give --size HxW, like --size 360x480")
     return pipeline.profile(
         shell,
         space=space,
         size_hw=parse_size(size),
-        classes=classes,
+        classes=classes or DEFAULT_CLASSES,
         setting=Setting(engine, precision, threads, batch),
         pin=parse_pin(pin),
         minutes=minutes,

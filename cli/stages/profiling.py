@@ -115,9 +115,18 @@ def profile_space(
 
 
 def add_missing(
-    path: Path, space: str, genotype: str | None, *, seconds: float, seed: int, progress: Progress
+    path: Path,
+    space: str,
+    genotype: str | None,
+    classes: int | None = None,
+    *,
+    seconds: float,
+    seed: int,
+    progress: Progress,
 ) -> LatencyTable:
     """Time what the table in ``path`` lacks of ``space``, or of one network, and write it back.
+
+    ``classes`` is how many the networks tell apart, if not as many as those that the table was made for.
 
     Raises TableError if the table was measured in another setting than this machine's.
     """
@@ -132,7 +141,7 @@ def add_missing(
         raise TableError(f"there is no latency table {path} that could be completed", "give its file with -o")
     table = load_table(path)
     check_machine(table)
-    size_hw, classes = table.contract.size_hw, classes_of(table)
+    size_hw, classes = table.contract.size_hw, classes or classes_of(table)
     if classes is None:
         raise TableError(f"{path} does not say for how many classes it is", "make a new table with `hwnas profile`")
     if genotype is not None:
