@@ -616,7 +616,7 @@ class _Work:
         return self.seconds - (time.monotonic() - self.start)
 
     def run_pass(self, number: int, passes: int, target_error: float) -> bool:
-        """One block of every model that still needs one; False when time is over or nothing needs one."""
+        """One block of every model that still needs one; False when time is over."""
         todo = [job for job in self.jobs if self._needs(job, number, target_error)]
         weights = [NET_WEIGHT if job.kind == "net" else 1.0 for job in todo]
         for place, job in enumerate(todo):
@@ -630,7 +630,7 @@ class _Work:
             self.say((number + (place + 1) / len(todo)) / passes, f"pass {number + 1}, {place + 1} of {len(todo)}")
         if todo:
             self._time_reference(number)
-        return bool(todo)
+        return True
 
     def _needs(self, job: Job, number: int, target_error: float) -> bool:
         blocks = self.blocks.get(job.name, {})

@@ -71,6 +71,15 @@ def test_measuring_covers_every_model_and_goes_on_where_it_was(bundle, tmp_path)
     assert sorted(line["name"] for line in again[1:] if line["name"] != "reference") == sorted(names)
 
 
+def test_later_passes_follow_one_that_was_complete(bundle, tmp_path):
+    out = tmp_path / "measured.jsonl"
+    measure_bundle(bundle, out, passes=1, seconds=60)
+    measure_bundle(bundle, out, passes=2, seconds=60)
+    blocks = [(line["name"], line["pass"]) for line in read_lines(out)[1:] if line["name"] != "reference"]
+    assert {number for _, number in blocks} == {0, 1}
+    assert len(blocks) == len(set(blocks)) == 2 * len({name for name, _ in blocks})
+
+
 def test_time_limit_is_kept_and_said(bundle, tmp_path):
     start = time.monotonic()
     assert not measure_bundle(bundle, tmp_path / "measured.jsonl", passes=50, seconds=0.0)
