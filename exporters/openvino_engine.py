@@ -74,8 +74,8 @@ class OpenVinoSession:
 
     def __init__(self, compiled: CompiledModel) -> None:
         self._request = compiled.create_infer_request()
-        self.input = _port(compiled.input(0))
-        self.output = _port(compiled.output(0))
+        self.input = port_of(compiled.input(0))
+        self.output = port_of(compiled.output(0))
 
     def run(self, image_NCHW: np.ndarray) -> np.ndarray:
         check_image(image_NCHW, self.input)
@@ -167,7 +167,8 @@ def _check_ends(compiled: CompiledModel, path: Path) -> None:
         )
 
 
-def _port(end: Any) -> Port:
+def port_of(end: Any) -> Port:
+    """An input or output of a compiled model."""
     kind = end.get_element_type().get_type_name()
     return Port(str(end.get_any_name()), tuple(end.shape), _DTYPES.get(kind, str(kind)))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwnas.exporters.openvino_engine import compile_file
+from hwnas.exporters.openvino_engine import compile_file, port_of
 from hwnas.exporters.profiler import (
     PROFILERS,
     WARMUP_RUNS,
@@ -67,7 +67,7 @@ class OpenVinoProfiler:
 def _round(compiled: CompiledModel) -> tuple[list[Any], Run]:
     """The kernels that ran, and their mean times over the runs after the warm-up."""
     request = compiled.create_infer_request()
-    image = random_image(compiled.input(0).shape)
+    image = random_image(port_of(compiled.input(0)))
     for _ in range(WARMUP_RUNS):
         request.infer([image], share_inputs=True)
     before = _executed(request)

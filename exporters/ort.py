@@ -76,8 +76,8 @@ class OnnxRuntimeSession:
 
     def __init__(self, session: InferenceSession) -> None:
         self._session = session
-        self.input = _port(session.get_inputs()[0])
-        self.output = _port(session.get_outputs()[0])
+        self.input = port_of(session.get_inputs()[0])
+        self.output = port_of(session.get_outputs()[0])
 
     def run(self, image_NCHW: np.ndarray) -> np.ndarray:
         check_image(image_NCHW, self.input)
@@ -126,7 +126,8 @@ def _half(path: Path) -> bytes:
     return made
 
 
-def _port(end: object) -> Port:
+def port_of(end: object) -> Port:
+    """An input or output of a session."""
     name, shape, kind = (getattr(end, attribute) for attribute in ("name", "shape", "type"))
     batch, *sizes = shape
     return Port(str(name), (batch if isinstance(batch, int) else ANY, *sizes), _DTYPES.get(str(kind), str(kind)))

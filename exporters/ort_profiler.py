@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwnas.errors import ArtifactError
-from hwnas.exporters.ort import OPTIMISED, open_session
+from hwnas.exporters.ort import OPTIMISED, open_session, port_of
 from hwnas.exporters.profiler import (
     LEAST_RUNS,
     PROFILERS,
@@ -51,7 +51,7 @@ class OnnxRuntimeProfiler:
         with tempfile.TemporaryDirectory(prefix="hwnas-profile-") as folder:
             session = open_session(path, threads, profile_into=Path(folder))
             end = session.get_inputs()[0]
-            image = random_image(end.shape)
+            image = random_image(port_of(end))
             started, done = time.perf_counter(), 0
             while done < WARMUP_RUNS + LEAST_RUNS or (done < MAX_RUNS and time.perf_counter() - started < seconds):
                 session.run(None, {end.name: image})

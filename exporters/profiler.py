@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from hwnas.errors import ArtifactError
+from hwnas.exporters.engine import Port
 from hwnas.registry import Registry
 
 WARMUP_RUNS = 3
@@ -89,6 +90,9 @@ def quiet_means(runs: Sequence[Run], path: Path) -> tuple[float, list[float]]:
     return sum(means), means[:-1]
 
 
-def random_image(shape: Sequence[int]) -> np.ndarray:
-    """Standard normal values, always the same."""
-    return np.random.default_rng(0).standard_normal(tuple(shape), dtype=np.float32)
+def random_image(port: Port) -> np.ndarray:
+    """What an input takes, always the same: standard normal values, or pixels."""
+    shape, rng = (port.batch, *port.shape[1:]), np.random.default_rng(0)
+    if port.takes_pixels:
+        return rng.integers(0, 256, shape, dtype=np.uint8)
+    return rng.standard_normal(shape, dtype=np.float32)

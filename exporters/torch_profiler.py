@@ -16,7 +16,7 @@ from hwnas.exporters.profiler import (
     quiet_means,
     random_image,
 )
-from hwnas.exporters.torch_eager import open_network
+from hwnas.exporters.torch_eager import TorchSession, open_network
 
 if TYPE_CHECKING:
     from hwnas.compiler.network import Network
@@ -32,7 +32,7 @@ class TorchEagerProfiler:
         import torch
 
         with open_network(path, threads) as network, torch.inference_mode():
-            image = torch.from_numpy(random_image((1, *network.graph.shape(network.graph.input))))
+            image = torch.from_numpy(random_image(TorchSession(network).input))
             clock = _Clock(network)
             runs: list[Run] = []
             started, done = time.perf_counter(), 0

@@ -17,6 +17,7 @@ from hwnas.exporters.ends import Ends
 from hwnas.exporters.engine import ANY, ENGINES
 from hwnas.exporters.onnx_export import network_as_onnx
 from hwnas.exporters.parity import check_parity
+from hwnas.exporters.profiler import PROFILERS
 from hwnas.exporters.scopes import inside_of, labels_of
 from tests.exporters.nets import CLASSES, SIZE_HW
 
@@ -116,3 +117,10 @@ def test_a_precision_that_an_engine_lacks_names_those_it_has(network, genotype, 
         export_artifact(network, genotype, tmp_path / "a", engine="onnxruntime", precision="bf16")
     assert "fp32, int8" in refused.value.hint
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("engine", FILES)
+def test_engines_of_pixels_are_profiled(engine, network, genotype, model, tmp_path: Path) -> None:
+    artifact = export_artifact(network, genotype, tmp_path, engine=engine, preprocess=True, batch=2, model=model)
+    profile = PROFILERS.get(engine).profile(artifact.path, threads=1, seconds=0.05)
+    assert profile.run_ms > 0 and len(profile.kernels) > 10
