@@ -231,7 +231,9 @@ def test_device_time_is_what_a_journal_of_a_gpu_is_summarised_by(bundle, tmp_pat
     from hwnas.latency.profile import contract_of
     from hwnas.latency.summary import summarise
 
-    adapter = measure.Adapter("onnxruntime", {"fp32": "fp32"}, lambda m, s: measure.Opened(lambda: None, Stopwatch()))
+    adapter = measure.Adapter(
+        "onnxruntime", {"fp32": "fp32"}, lambda m, s: measure.Opened(lambda: sum(range(5000)), Stopwatch())
+    )
     monkeypatch.setitem(measure.ENGINES, "pretended", adapter)
     monkeypatch.setattr(measure, "gpu_facts", lambda: {"clocks.sm": "1410"})
     out = tmp_path / "m.jsonl"
