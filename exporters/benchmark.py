@@ -133,11 +133,11 @@ def time_blocks(
     return blocks
 
 
-def median_ms(blocks: Sequence[Samples]) -> float:
-    """Median wall-clock latency over the undisturbed samples; over all, if fewer than ten are undisturbed."""
-    wall = np.concatenate([block.wall_ms for block in blocks])
+def median_ms(blocks: Sequence[Samples], *, cpu: bool = False) -> float:
+    """Median latency, by the wall clock or in CPU time, over the undisturbed samples; over all, if these are few."""
+    times = np.concatenate([block.cpu_ms if cpu else block.wall_ms for block in blocks])
     quiet = np.concatenate([~block.disturbed for block in blocks])
-    return float(np.median(wall[quiet] if np.count_nonzero(quiet) >= 10 else wall))
+    return float(np.median(times[quiet] if np.count_nonzero(quiet) >= 10 else times))
 
 
 def summarise(blocks: list[Samples], contract: TimingContract) -> BenchmarkResult:

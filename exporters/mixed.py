@@ -52,6 +52,7 @@ class Trial:
     miou: float | None = None
     """From 0 to 1, on the engine."""
     p50_ms: float | None = None
+    """Median of a run: in CPU time on one thread of a processor, else by the wall clock."""
     problem: str = ""
     """Why the engine could not run it."""
 
@@ -77,6 +78,11 @@ class Bench:
     def symmetric(self) -> bool:
         """TensorRT takes no zero points."""
         return "tensorrt" in self.engine
+
+    @property
+    def by_cpu_time(self) -> bool:
+        """One thread's CPU time is what it takes on a core of its own, however busy the machine is."""
+        return self.threads == 1 and not any(name in self.engine for name in ("cuda", "tensorrt"))
 
     def graph(self, trial: Trial) -> ModelProto:
         """The network in a trial's form."""
@@ -166,15 +172,15 @@ def _run_all(bench: Bench, trials: Sequence[Trial], judged_on: Labelled, progres
                 sessions[trial.name] = session
                 done[trial.name] = dataclasses.replace(trial, miou=score.miou)
             task.update(number + 1, trial.name)
-        for name, p50_ms in _time_in_turns(sessions, bench.seconds).items():
+        for name, p50_ms in _time_in_turns(sessions, bench.seconds, cpu=bench.by_cpu_time).items():
             done[name] = dataclasses.replace(done[name], p50_ms=p50_ms)
     return list(done.values())
 
 
-def _time_in_turns(sessions: dict[str, Session], seconds: float) -> dict[str, float]:
+def _time_in_turns(sessions: dict[str, Session], seconds: float, *, cpu: bool) -> dict[str, float]:
     rounds: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(ROUNDS):
         for name, session in sessions.items():
             run = call_of(session, "engine", np.random.default_rng(0))
-            rounds[name].append(median_ms(time_blocks(run, seconds=seconds / ROUNDS, min_runs=5)))
+            rounds[name].append(median_ms(time_blocks(run, seconds=seconds / ROUNDS, min_runs=5), cpu=cpu))
     return {name: float(np.median(medians)) for name, medians in rounds.items()}

@@ -93,3 +93,13 @@ def test_images_of_other_classes_are_refused(data: str, tmp_path: Path) -> None:
     ended = run("export", "fast-scnn", *words, "--precision", "int8", "--data", data)
     assert ended.code == 2 and "knows 5 classes" in ended.document["error"]
     assert not (tmp_path / "e").exists()
+
+
+def test_a_batch_of_pixels_is_validated_but_for_deadlines(data: str, tmp_path: Path) -> None:
+    export(tmp_path / "e", "--preprocess", "--batch", "2", "--data", data)
+    words = ["validate", tmp_path / "e", "--data", data, "--budget", "10s"]
+    judged = run(*words)
+    assert judged.code == 0 and 0 <= judged.document["miou"] <= 1, judged.document
+    assert judged.document["contract"]["batch"] == 2
+    ended = run(*words, "--fps", "5", "--seconds", "1")
+    assert ended.code == 2 and "--batch 1" in ended.document["hint"]
