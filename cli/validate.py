@@ -13,7 +13,7 @@ from hwnas.cli.verb import Shell, verb
 from hwnas.errors import HwnasError
 
 
-@verb(example="hwnas validate runs/camvid --data camvid:CamVid --budget 10ms --fps 30 --seconds 20")
+@verb(example="hwnas validate runs/camvid --data camvid:CamVid --budget 10ms --fps 30")
 def command(
     shell: Shell,
     artifact: Annotated[
