@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwnas.latency.costs.base import PopulationCosts
     from hwnas.spaces.base import Decisions, SearchSpace
 
-BATCH, MOST_DRAWS = 500, 20_000
+BATCH, MOST_DRAWS = 100, 20_000
 
 
 @verb(example="hwnas sample --space realtime -n 5 --seed 7 --limit macs=2e9 --size 360x480 -o nets")
