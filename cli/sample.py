@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BATCH, MOST_DRAWS = 100, 20_000
 
 
-@verb(example="hwnas sample --space realtime -n 5 --seed 7 --limit macs=2e9 --size 360x480 -o nets")
+@verb(example="hwnas sample --space realtime -n 5 --limit macs=2e9 --size 360x480 -o nets")
 def command(
     shell: Shell,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the genotype files.")],

@@ -54,7 +54,9 @@ def test_export_of_a_run_agrees_with_pytorch(exported: dict[str, Any]) -> None:
 def test_export_without_weights_or_without_size_is_refused(tmp_path: Path) -> None:
     without_weights = run("export", NET, "--size", SIZE, "-o", tmp_path / "engine")
     assert without_weights.code == 2 and "--random-weights" in without_weights.document["hint"]
-    without_size = run("export", NET, "--random-weights", "-o", tmp_path / "engine")
+    assert run("sample", "--space", SPACE, "-o", tmp_path / "nets").code == 0
+    (genotype,) = (tmp_path / "nets").glob("*.json")
+    without_size = run("export", genotype, "--random-weights", "-o", tmp_path / "engine")
     assert without_size.code == 2 and "--size" in without_size.document["hint"]
 
 

@@ -17,6 +17,9 @@ NEEDS = {
     "resize_nearest": {"height": 31, "width": 17},
     "seg_head": {"classes": 5},
     "conv_seg_head": {"classes": 5},
+    "auxiliary_head": {"classes": 5},
+    "grid_avg_pool": {"bins": 3},
+    "window_pool": {"kernel": (5, 7), "row_stride": 2, "column_stride": 3},
 }
 
 
