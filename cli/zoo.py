@@ -139,7 +139,7 @@ def _compared(figure: Figure) -> dict[str, Any]:
         "auxiliary": build.auxiliary,
         "published": figure.value,
         "ours": counted(figure),
-        "unused_params": build.unused_params,
+        "extra_params": build.extra_params,
         "how": figure.how,
         "source": figure.source,
     }
@@ -154,7 +154,7 @@ def _table_of(figures: list[dict[str, Any]]) -> Table:
     table.add_column("how", overflow="fold")
     for row in figures:
         quantity = row["quantity"] + (" with training heads" if row["auxiliary"] else "")
-        ours = f"{row['ours']:,}" + (f" + {row['unused_params']:,} never run" if row["unused_params"] else "")
+        ours = f"{row['ours']:,}" + (f" {row['extra_params']:+,}" if row["extra_params"] else "")
         table.add_row(quantity, row["size"], str(row["classes"]), f"{row['published']:,}", ours, row["how"])
     return table
 

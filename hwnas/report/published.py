@@ -9,7 +9,7 @@ from hwnas.zoo.published import Figure
 def counted(figure: Figure) -> int:
     """Parameters or multiplications of the network that ``figure`` speaks of, which must have a ``build``.
 
-    Parameters that the original holds and never runs are left out.
+    Its ``extra_params`` are left out.
     """
     assert figure.build is not None, f"figure {figure.id} cannot be counted"
     cost = cost_of(figure.build.graph(), auxiliary=figure.build.auxiliary)

@@ -5,8 +5,8 @@ perhaps ``input``, ``note`` and ``paper_value``, and one of
 
 - ``build``: what to count, as in ``{"network": "bisenetv2", "size": [512, 1024], "classes": 19}``, perhaps with
   ``auxiliary`` (count the extra training heads, too), ``skeleton`` and ``params`` (in place of the genotype's),
-  ``unused_params`` (parameters that the original holds and never runs) and ``tolerance`` (relative); the ``note``
-  explains the last two;
+  ``extra_params`` (parameters that the original alone has, as it never runs them; negative where it lacks some, as its
+  BatchNorms are folded) and ``tolerance`` (relative); the ``note`` explains the last two;
 - ``test``: the file below ``tests/`` that checks it, where ``cost_of`` cannot (a number of paths, a lookup table);
 - ``reason``: why nothing of ours can be compared with it. Such figures are listed in ``docs/published.md``.
 """
@@ -41,7 +41,7 @@ class Build:
     auxiliary: bool = False
     skeleton: str = ""
     params: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
-    unused_params: int = 0
+    extra_params: int = 0
     tolerance: float = 0.0
 
     def genotype(self) -> Genotype:
@@ -112,5 +112,5 @@ def _figure(row: Mapping[str, Any], family: str) -> Figure:
 def _build(row: Mapping[str, Any]) -> Build:
     params = {key: tuple(value) if isinstance(value, list) else value for key, value in row.get("params", {}).items()}
     height, width = row["size"]
-    rest = {key: row[key] for key in ("auxiliary", "skeleton", "unused_params", "tolerance") if key in row}
+    rest = {key: row[key] for key in ("auxiliary", "skeleton", "extra_params", "tolerance") if key in row}
     return Build(row["network"], (height, width), row["classes"], params=MappingProxyType(params), **rest)

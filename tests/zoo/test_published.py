@@ -25,9 +25,9 @@ def test_every_known_figure_stands_in_one_file() -> None:
 def test_we_count_what_was_published(figure: Figure) -> None:
     build = figure.build
     assert build is not None
-    ours = counted(figure) + (build.unused_params if "param" in figure.quantity else 0)
+    ours = counted(figure) + (build.extra_params if "param" in figure.quantity else 0)
     assert ours == pytest.approx(figure.value, rel=build.tolerance, abs=0)
-    assert not (build.tolerance or build.unused_params) or figure.facts.get("note")
+    assert not (build.tolerance or build.extra_params) or figure.facts.get("note")
 
 
 def test_figures_checked_elsewhere_are_named_there() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hwnas.zoo.catalog import ZooEntry, save_entry
 from hwnas.zoo.designs.bisenet import bisenet_r18, bisenetv2
+from hwnas.zoo.designs.dfnet import dfnets
 from hwnas.zoo.designs.enet import enet
 from hwnas.zoo.designs.espnet import espnetv2
 from hwnas.zoo.designs.fast_scnn import fast_scnn
@@ -33,7 +34,7 @@ def designs() -> list[ZooEntry]:
         stdc1_seg,
     )
     scaled = [espnetv2(scale) for scale in (0.5, 1.0, 1.5, 2.0)]
-    return [make() for make in build] + scaled + [xception(65), xception(65, output_stride=8), xception(71)]
+    return [make() for make in build] + scaled + dfnets() + [xception(65), xception(65, output_stride=8), xception(71)]
 
 
 def write_designs(folder: Path) -> None:
