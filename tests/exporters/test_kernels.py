@@ -19,7 +19,7 @@ NEEDS = {
     "conv_seg_head": {"classes": 5},
     "auxiliary_head": {"classes": 5},
     "grid_avg_pool": {"bins": 3},
-    "window_pool": {"kernel": (5, 7), "row_stride": 2, "column_stride": 3},
+    "window_pool": {"kernel": 5, "row_stride": 2, "column_stride": 3},
 }
 
 
