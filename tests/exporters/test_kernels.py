@@ -19,8 +19,12 @@ NEEDS = {
     "conv_seg_head": {"classes": 5},
     "auxiliary_head": {"classes": 5},
     "grid_avg_pool": {"bins": 3},
+    "enet_stem": {"channels": 16},
     "window_pool": {"kernel": 5, "row_stride": 2, "column_stride": 3},
 }
+
+# ops whose inputs differ in size
+SHAPES = {op: ((8, 13, 18), (8, 26, 36)) for op in ("conv_transpose_3x3", "enet_upsample")}
 
 
 def key_of(op: str, shape: tuple[int, int, int] = (8, 13, 18), **params) -> LatencyKey:
@@ -28,7 +32,7 @@ def key_of(op: str, shape: tuple[int, int, int] = (8, 13, 18), **params) -> Late
     given = {**NEEDS.get(op, {}), **params}
     if "channels" in spec.defaults and spec.defaults["channels"] is None:
         given.setdefault("channels", 8)
-    return LatencyKey(op, spec.complete(given), (shape,) * (spec.arity or 2))
+    return LatencyKey(op, spec.complete(given), SHAPES.get(op) or (shape,) * (spec.arity or 2))
 
 
 def output_shape(model: onnx.ModelProto) -> tuple[int, ...]:
