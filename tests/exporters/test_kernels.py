@@ -24,7 +24,7 @@ NEEDS = {
 }
 
 # ops whose inputs differ in size
-SHAPES = {op: ((8, 13, 18), (8, 26, 36)) for op in ("conv_transpose_3x3", "enet_upsample")}
+SHAPES = dict.fromkeys(("conv_transpose_3x3", "enet_upsample"), ((8, 13, 18), (8, 26, 36)))
 
 
 def key_of(op: str, shape: tuple[int, int, int] = (8, 13, 18), **params) -> LatencyKey:

@@ -29,7 +29,7 @@ class Told(Silent):
 
 
 def made(space, exporter, rng, path, progress=None, **settings):
-    given = {"setting": Setting("onnxruntime"), "seconds_limit": 6.0, "calibration_nets": 6, "holdout_nets": 3, **settings}
+    given = {"setting": Setting("onnxruntime"), "seconds_limit": 12.0, "calibration_nets": 6, "holdout_nets": 3}
     return profile(
         space,
         (64, 96),
@@ -39,7 +39,7 @@ def made(space, exporter, rng, path, progress=None, **settings):
         out_path=path,
         progress=progress or Silent(),
         rng=rng,
-        **given,
+        **{**given, **settings},
     )
 
 
