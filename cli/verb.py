@@ -15,7 +15,8 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,8 +145,8 @@ def leave_broken_pipe() -> int:
 def _answer(work: Callable[..., Answer], options: dict[str, Any], flags: Flags) -> Answer:
     verbosity = -1 if flags.quiet else flags.verbose
     console = stderr_console()
-    _set_up_logs(lambda line: console.print(line, markup=False), verbosity)
-    with stdout_kept_clean(), open_progress(console, quiet=flags.quiet) as progress:
+    logs = _logs_shown(lambda line: console.print(line, markup=False), verbosity)
+    with logs, stdout_kept_clean(), open_progress(console, quiet=flags.quiet) as progress:
         return work(Shell(progress, flags.seed, verbosity), **options)
 
 
@@ -160,13 +161,24 @@ class _LineHandler(logging.Handler):
         self._write(self.format(record))
 
 
-def _set_up_logs(write: Callable[[str], None], verbosity: int) -> None:
+@contextmanager
+def _logs_shown(write: Callable[[str], None], verbosity: int) -> Iterator[None]:
+    """Log lines go to ``write`` meanwhile; a program that calls a verb finds its own logging as it was."""
     levels = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
     handler = _LineHandler(write)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=levels.get(verbosity, logging.DEBUG), handlers=[handler], force=True)
-    if verbosity <= 0:
-        warnings.simplefilter("ignore")  # libraries' remarks to their developers; -v shows them
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:] = [handler]
+    root.setLevel(levels.get(verbosity, logging.DEBUG))
+    try:
+        with warnings.catch_warnings():
+            if verbosity <= 0:
+                warnings.simplefilter("ignore")  # libraries' remarks to their developers; -v shows them
+            yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def _signature_with_shared_options(work: Callable[..., Answer]) -> inspect.Signature:

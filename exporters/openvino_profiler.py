@@ -42,12 +42,17 @@ class OpenVinoProfiler:
         """Profile IR or an ONNX file, in rounds: counters are averages since the file was compiled, so each round
         compiles it anew and counts from after its warm-up."""
         started = time.perf_counter()
-        rounds: list[Run] = []
+        rounds: list[tuple[float, dict[int, float]]] = []
+        seen: dict[int, Any] = {}
         while len(rounds) < LEAST_ROUNDS or time.perf_counter() - started < seconds:
             compiled = compile_file(path, threads, profiling=True)
-            counters, one = _round(compiled)
-            rounds.append(one)
-        run_ms, means = quiet_means(rounds, path)
+            counters, run_ms, kernel_ms = _round(compiled)
+            seen |= counters
+            rounds.append((run_ms, kernel_ms))
+        # a kernel of less than a microsecond is counted as executed in some rounds and not in others
+        places = sorted(seen)
+        runs = [Run(ms, tuple(kernel_ms.get(place, 0.0) for place in places)) for ms, kernel_ms in rounds]
+        run_ms, means = quiet_means(runs, path)
         lineage = lineage_of(compiled)
         unknown: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         kernels = tuple(
@@ -59,13 +64,14 @@ class OpenVinoProfiler:
                 beside=lineage.get(item.node_name, unknown)[1],
                 converts=item.node_type in CONVERSIONS,
             )
-            for item, ms in zip(counters, means, strict=True)
+            for item, ms in zip((seen[place] for place in places), means, strict=True)
         )
         return EngineProfile(kernels, run_ms, len(rounds) * ROUND_RUNS)
 
 
-def _round(compiled: CompiledModel) -> tuple[list[Any], Run]:
-    """The kernels that ran, and their mean times over the runs after the warm-up."""
+def _round(compiled: CompiledModel) -> tuple[dict[int, Any], float, dict[int, float]]:
+    """The kernels that ran, by their place, since some are named anew each time; ms of a run, and of each kernel, in
+    the mean over the runs after the warm-up."""
     request = compiled.create_infer_request()
     image = random_image(port_of(compiled.input(0)))
     for _ in range(WARMUP_RUNS):
@@ -76,16 +82,17 @@ def _round(compiled: CompiledModel) -> tuple[list[Any], Run]:
         request.infer([image], share_inputs=True)
     run_ms = 1e3 * (time.perf_counter() - start) / ROUND_RUNS
     after = _executed(request)
-    return after, Run(run_ms, tuple(map(_since, before, after)))
+    return after, run_ms, {place: _since(before.get(place), item) for place, item in after.items()}
 
 
-def _executed(request: InferRequest) -> list[Any]:
-    return [item for item in request.get_profiling_info() if item.status.name == "EXECUTED"]
+def _executed(request: InferRequest) -> dict[int, Any]:
+    return {place: item for place, item in enumerate(request.get_profiling_info()) if item.status.name == "EXECUTED"}
 
 
-def _since(before: Any, after: Any) -> float:
-    """A kernel's mean in ms over the runs between two averages; those are cut to whole microseconds."""
-    first, last = (1e6 * item.real_time.total_seconds() + 0.5 for item in (before, after))
+def _since(before: Any | None, after: Any) -> float:
+    """A kernel's mean in ms over the runs between two averages; those are cut to whole microseconds. Before its first
+    whole microsecond, a kernel has no average."""
+    first, last = (0.0 if item is None else 1e6 * item.real_time.total_seconds() + 0.5 for item in (before, after))
     return float(max(last * (WARMUP_RUNS + ROUND_RUNS) - first * WARMUP_RUNS, 0.0)) / ROUND_RUNS / 1e3
 
 
