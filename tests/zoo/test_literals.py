@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -84,4 +85,4 @@ def test_whatever_python_prints_of_plain_data_is_read_back(value: object) -> Non
 @given(st.text(max_size=60))
 def test_any_text_is_data_or_one_clear_error(text: str) -> None:
     with contextlib.suppress(GenotypeError):
-        read_literals(text)
+        assert isinstance(read_literals(text), Mapping)
