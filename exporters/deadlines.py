@@ -24,7 +24,7 @@ class DeadlineRun:
 
     fps_wanted: float
     fps: float
-    """Results a second, from the first arrival to the last result."""
+    """Results a second, from the first arrival to the last result or the end of the last period."""
     seconds: float
     frames: int
     """Frames that arrived."""
@@ -97,7 +97,7 @@ def _summary(
     p50, p99 = (float(value) for value in np.quantile(latencies_ms, (0.5, 0.99)))
     return DeadlineRun(
         fps_wanted=fps,
-        fps=float(len(finished_ms) / finished_ms[-1] * 1e3),
+        fps=float(len(finished_ms) / max(finished_ms[-1], total * 1e3 / fps) * 1e3),
         seconds=float(finished_ms[-1] / 1e3),
         frames=total,
         dropped=dropped,
