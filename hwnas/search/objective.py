@@ -1,4 +1,4 @@
-"""What a search is after: the best value of one metric under hard upper limits on others.
+"""What a search is after: the best value of a metric, or of several at once, under hard upper limits on others.
 
 Over a limit is infeasible, not merely worse. A limit on a metric that was not measured is an error, never a pass.
 """
@@ -9,12 +9,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from hwnas.errors import BudgetError, HwnasError
+from hwnas.search.scalarise import Form, Plain
 
 if TYPE_CHECKING:
     from hwnas.search.strategy import Outcome
+
+Direction = Literal["max", "min"]
 
 PERCENTILES = ("p50", "p90", "p99")
 
@@ -71,15 +74,51 @@ def check_confidence(confidence: float) -> None:
         raise BudgetError(f"a confidence of {confidence:g} is not between 0 and 1", "write it like --confidence 0.9")
 
 
+def direction_of(metric: str) -> Direction:
+    """Costs (``latency_ms``, ``latency_ms@jetson``, ``params``, …) are to be low; all else is to be high."""
+    from hwnas.latency.costs.base import COSTS
+
+    return "min" if metric.partition("@")[0] in COSTS else "max"
+
+
 @dataclass(frozen=True)
 class Objective:
-    """Maximise ``metric`` while every metric in ``limits`` stays at or below its limit."""
+    """The best ``metric`` while every metric in ``limits`` stays at or below its limit.
+
+    With ``also``, several at once: what counts is the Pareto front over :attr:`metrics`, by :meth:`vector`, and
+    ``metric`` is the first of them. ``form`` makes one number of the metric and its costs; see
+    :mod:`hwnas.search.scalarise`. A second device has a table and a cost of its own, ``latency_ms@NAME``.
+    """
 
     metric: str = "miou"
     limits: Mapping[str, float] = field(default_factory=dict, hash=False)
+    also: tuple[str, ...] = ()
+    form: Form = field(default_factory=Plain, hash=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limits", MappingProxyType({name: self.limits[name] for name in sorted(self.limits)}))
+        for name, limit in self.limits.items():
+            if not (math.isfinite(limit) and limit > 0):
+                raise BudgetError(f"the limit {name} ≤ {limit:g} cannot be kept", "give limits above zero")
+        if len(set(self.metrics)) != 1 + len(self.also):
+            raise HwnasError("an objective names a metric twice", "name each once: --objective miou,latency_ms")
+        if self.also and self.form.costs:
+            raise HwnasError(
+                "an objective is either several metrics or one number made of them",
+                "leave out the form, or all metrics but the first",
+            )
+        if self.form.costs and direction_of(self.metric) == "min":
+            raise HwnasError(f"the objective {self.form.name} weighs a quality against costs; {self.metric} is a cost")
+
+    @property
+    def metrics(self) -> Mapping[str, Direction]:
+        """What is to be best, with its direction, the first first."""
+        return {name: direction_of(name) for name in (self.metric, *self.also)}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Every metric that an outcome must have, each once."""
+        return tuple(dict.fromkeys((*self.metrics, *self.limits, *self.form.costs)))
 
     @classmethod
     def under(cls, budget: Budget, metric: str = "miou") -> Objective:
@@ -102,7 +141,7 @@ class Objective:
         """
         if outcome.status != "ok":
             return outcome
-        for name in (self.metric, *self.limits):
+        for name in self.needs:
             if name not in outcome.values:
                 known = ", ".join(sorted(outcome.values)) or "nothing"
                 raise HwnasError(f"the objective needs {name!r}, which was not measured", f"what was measured: {known}")
@@ -115,5 +154,31 @@ class Objective:
         return outcome
 
     def score(self, outcome: Outcome) -> float | None:
-        """The value to maximise, or None for what failed or is infeasible."""
-        return float(outcome.values[self.metric]) if outcome.status == "ok" else None
+        """The one value to maximise, or None for what failed or is infeasible; of several metrics that of the first."""
+        if outcome.status != "ok":
+            return None
+        quality = float(outcome.values[self.metric])
+        return self.form.score(quality if direction_of(self.metric) == "max" else -quality, outcome.values)
+
+    def vector(self, outcome: Outcome) -> tuple[float, ...] | None:
+        """Every metric so that higher is better (costs negated), in the order of :attr:`metrics`; None as in score.
+
+        Of a single metric it is its score alone.
+        """
+        if outcome.status != "ok":
+            return None
+        if not self.also:
+            return (self._certain_score(outcome),)
+        return tuple(
+            float(outcome.values[name]) if direction == "max" else -float(outcome.values[name])
+            for name, direction in self.metrics.items()
+        )
+
+    def _certain_score(self, outcome: Outcome) -> float:
+        score = self.score(outcome)
+        assert score is not None
+        return score
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that decides it, as JSON; two searches with different ones are different searches."""
+        return {"metrics": dict(self.metrics), "limits": dict(self.limits), **self.form.to_dict()}
