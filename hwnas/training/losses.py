@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hwnas.data.base import IGNORE
+from hwnas.training.overlap import dice, lovasz
 from hwnas.training.recipe import Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -47,7 +49,7 @@ def ohem(
     if losses.numel() == 0:
         return logits.sum() * 0.0
     least = max(1, int(losses.numel() * kept))
-    hard = losses[losses > -math.log(confident)]
+    hard = losses[losses > -math.log(max(confident, 1e-12))]
     return hard.mean() if hard.numel() >= least else losses.topk(least).values.mean()
 
 
@@ -84,14 +86,47 @@ def make_loss(recipe: Recipe, weight: Tensor | None = None) -> Loss:
     With ``loss_stride`` s it looks at every s-th row and column of the mask. Logits of another size are resized
     bilinearly to fit; leaving the upsampling to the loss saves most of its cost.
     """
-    stride = recipe.loss_stride
-    function = ohem if recipe.loss == "ohem" else cross_entropy
+    parts = [_PARTS[name](recipe, weight) for name in recipe.losses]
 
     def loss(logits: Tensor, masks: Tensor) -> Tensor:
-        targets = masks[:, stride // 2 :: stride, stride // 2 :: stride].long()
-        logits = logits.float()
-        if logits.shape[2:] != targets.shape[1:]:
-            logits = F.interpolate(logits, size=targets.shape[1:], mode="bilinear", align_corners=False)
-        return function(logits, targets, weight=weight, label_smoothing=recipe.label_smoothing)
+        targets = strided(masks, recipe.loss_stride)
+        logits = fitted(logits, targets)
+        return torch.stack([part(logits, targets) for part in parts]).sum() if parts[1:] else parts[0](logits, targets)
 
     return loss
+
+
+def strided(masks: Tensor, stride: int) -> Tensor:
+    """The rows and columns (N, h, w) int64 of masks (N, H, W) that a loss looks at."""
+    return masks[:, stride // 2 :: stride, stride // 2 :: stride].long()
+
+
+def fitted(logits: Tensor, targets: Tensor) -> Tensor:
+    """``logits`` in float32, resized bilinearly to the height and width of ``targets``."""
+    logits = logits.float()
+    if logits.shape[2:] == targets.shape[1:]:
+        return logits
+    return F.interpolate(logits, size=targets.shape[1:], mode="bilinear", align_corners=False)
+
+
+def _cross_entropy_of(recipe: Recipe, weight: Tensor | None) -> Loss:
+    return partial(cross_entropy, weight=weight, label_smoothing=recipe.label_smoothing)
+
+
+def _ohem_of(recipe: Recipe, weight: Tensor | None) -> Loss:
+    return partial(
+        ohem,
+        weight=weight,
+        label_smoothing=recipe.label_smoothing,
+        confident=recipe.ohem_threshold,
+        kept=recipe.ohem_kept,
+    )
+
+
+_PARTS: dict[str, Callable[[Recipe, Tensor | None], Loss]] = {
+    "ce": _cross_entropy_of,
+    "ohem": _ohem_of,
+    "lovasz": lambda recipe, weight: lovasz,
+    "dice": lambda recipe, weight: dice,
+}
+"""The summands of a recipe's loss."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hwnas.errors import HwnasError
+
+if TYPE_CHECKING:
+    from hwnas.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -39,17 +44,29 @@ class Budget:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Linear warm-up over the first ``warmup`` of the budget, then ``(1 - fraction) ** power`` down to 0.
+    """Linear warm-up over the first ``warmup`` of the budget, times a curve that falls with the budget.
 
     It follows the *fraction of the budget spent*, so a training that is bounded by minutes ends with a small learning
-    rate on a slow machine and on a fast one. The polynomial is DeepLab's (arXiv 1606.00915).
+    rate on a slow machine and on a fast one. ``poly`` is ``(1 - fraction) ** power``, DeepLab's (arXiv 1606.00915),
+    ``cosine`` half a cosine, SGDR's without restarts (arXiv 1608.03983); both fall to 0. ``constant`` stays.
     """
 
     warmup: float = 0.02
     power: float = 0.9
+    curve: str = "poly"
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Schedule:
+        """The recipe's."""
+        return cls(recipe.warmup, recipe.power, recipe.schedule)
 
     def factor(self, fraction: float) -> float:
         """What the recipe's learning rate is multiplied by; never 0, so that the first and last step do something."""
         warm = min(1.0, (fraction + 1e-3) / self.warmup) if self.warmup > 0 else 1.0
-        decayed: float = (1.0 - fraction) ** self.power
-        return max(1e-3, warm * decayed)
+        if self.curve == "cosine":
+            falls = (1.0 + math.cos(math.pi * fraction)) / 2
+        elif self.curve == "constant":
+            falls = 1.0
+        else:
+            falls = (1.0 - fraction) ** self.power
+        return max(1e-3, warm * falls)

@@ -76,3 +76,24 @@ def test_recipes_loss_resizes_logits_and_strides_masks():
     loss = make_loss(Recipe(loss_stride=2))(logits, masks)
     enlarged = F.interpolate(logits, size=(4, 4), mode="bilinear", align_corners=False)
     torch.testing.assert_close(loss, F.cross_entropy(enlarged, masks[:, 1::2, 1::2].long()))
+
+
+def test_ohem_counts_by_the_recipes_threshold():
+    # probabilities 0.9, 0.8, 0.6, 0.4 of the true class
+    wanted = torch.tensor([0.9, 0.8, 0.6, 0.4])
+    logits = torch.stack([wanted.log(), (1 - wanted).log()])[None, :, None]
+    masks = torch.zeros(1, 1, 4, dtype=torch.long)
+    for threshold, hard in ((0.95, 4), (0.85, 3), (0.7, 2), (0.5, 1)):
+        loss = make_loss(Recipe(loss="ohem", ohem_threshold=threshold, loss_stride=1))(logits, masks)
+        assert loss.item() == pytest.approx(-wanted[-hard:].log().mean().item(), rel=1e-5)
+    kept = make_loss(Recipe(loss="ohem", ohem_threshold=0.1, ohem_kept=0.75, loss_stride=1))(logits, masks)
+    assert kept.item() == pytest.approx(-wanted[-3:].log().mean().item(), rel=1e-5)
+
+
+def test_class_balanced_cross_entropy_is_the_weighted_mean():
+    logits = torch.randn(1, 2, 1, 3, generator=torch.Generator().manual_seed(0))
+    masks = torch.tensor([[[0, 1, 1]]])
+    weight = torch.tensor([3.0, 0.5])
+    each = -logits.log_softmax(1)[0, :, 0].gather(0, masks[0]).flatten()
+    wanted = (3.0 * each[0] + 0.5 * (each[1] + each[2])) / 4.0
+    torch.testing.assert_close(make_loss(Recipe(loss_stride=1), weight)(logits, masks), wanted)

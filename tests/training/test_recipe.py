@@ -20,6 +20,13 @@ def test_json_roundtrip():
     [
         ("optimizer", "lion"),
         ("loss", "mse"),
+        ("loss", "ce+mse"),
+        ("loss", "ce+ce"),
+        ("loss", 3),
+        ("schedule", "step"),
+        ("drop_path", 1.0),
+        ("temperature", 0),
+        ("distillation", -1),
         ("lr", 0),
         ("lr", float("nan")),
         ("lr", "fast"),

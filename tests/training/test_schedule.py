@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwnas.errors import HwnasError
+from hwnas.training.recipe import SCHEDULES, Recipe
 from hwnas.training.schedule import Budget, Schedule, Spent
 
 
@@ -27,3 +28,11 @@ def test_rate_warms_up_then_falls_to_nearly_nothing():
     assert schedule.factor(0.1) == pytest.approx(0.9)
     assert schedule.factor(0.5) == pytest.approx(0.5)
     assert schedule.factor(1.0) == 1e-3
+
+
+def test_curves_of_recipes():
+    halfway = {name: Schedule.of(Recipe(schedule=name, warmup=0.0)).factor(0.5) for name in SCHEDULES}
+    assert halfway == pytest.approx({"poly": 0.5**0.9, "cosine": 0.5, "constant": 1.0})
+    cosine = Schedule.of(Recipe(schedule="cosine", warmup=0.0))
+    assert cosine.factor(0.25) == pytest.approx((1 + 2**-0.5) / 2)
+    assert cosine.factor(1.0) == 1e-3
