@@ -23,7 +23,8 @@ from hwnas.shapes import Shape
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions, SearchSpace
 from hwnas.spaces.narrowed import NarrowedSpace, options_in_use
-from hwnas.supernet.paths import WithinBudget, remembered
+from hwnas.supernet.prices import remembered
+from hwnas.supernet.samplers.within_budget import WithinBudget
 
 if TYPE_CHECKING:
     from hwnas.progress import Progress

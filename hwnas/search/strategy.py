@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from hwnas.registry import Registry
-from hwnas.shapes import Value
 from hwnas.spaces.base import Decisions
+from hwnas.spaces.decisions import decisions_from_json as decisions_from_json  # strategies read their states with it
 
 Status = Literal["ok", "failed", "infeasible"]
 
@@ -92,12 +92,3 @@ STRATEGIES: Registry[StrategyFactory] = Registry("strategy", "hwnas.search")
 def stream(seed: int, number: int) -> np.random.Generator:
     """The random generator of a search's ``number``-th request."""
     return np.random.default_rng([seed, number])
-
-
-def decisions_from_json(document: Mapping[str, Any]) -> dict[str, Value]:
-    """Decisions as they were before they became JSON, which has no tuples."""
-    return {str(name): _frozen(value) for name, value in document.items()}
-
-
-def _frozen(value: Any) -> Value:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

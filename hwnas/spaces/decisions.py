@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -85,6 +86,15 @@ def uniform_decisions(space: SearchSpace, rng: np.random.Generator) -> dict[str,
         weights = np.array([count for _, count in cases], dtype=float)
         fixed.update(cases[int(rng.choice(len(cases), p=weights / weights.sum()))][0])
     return _completed(space, fixed, rng)
+
+
+def decisions_from_json(document: Mapping[str, Any]) -> dict[str, Value]:
+    """Decisions as they were before they became JSON, which has no tuples."""
+    return {str(name): _frozen(value) for name, value in document.items()}
+
+
+def _frozen(value: Any) -> Value:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def _completed(space: SearchSpace, decisions: Decisions, rng: np.random.Generator) -> dict[str, Value]:

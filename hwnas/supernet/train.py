@@ -21,7 +21,8 @@ from hwnas.ir.opgraph import OpGraph
 from hwnas.progress import Progress
 from hwnas.shapes import Shape
 from hwnas.spaces.base import Decisions
-from hwnas.supernet.paths import PathSampler, Price
+from hwnas.supernet.prices import Price
+from hwnas.supernet.samplers.base import PathSampler
 from hwnas.supernet.shared import SharedWeights
 from hwnas.training.device import make_fabric
 from hwnas.training.loop import Fitted, Hooks, Log, fit

@@ -14,7 +14,7 @@ from hwnas.ir.opgraph import GraphBuilder
 from hwnas.spaces.base import Choice
 from hwnas.spaces.decisions import uniform_decisions
 from hwnas.supernet.evaluate import SliceEvaluator
-from hwnas.supernet.paths import Uniform
+from hwnas.supernet.samplers.uniform import Uniform
 from hwnas.supernet.shared import SharedWeights
 from hwnas.supernet.train import train_supernet
 from hwnas.training.recipe import Recipe

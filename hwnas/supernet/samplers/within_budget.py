@@ -1,54 +1,18 @@
-"""Which paths of a supernet are trained: samplers, and the one that stays within a latency budget."""
+"""Paths that stay within a latency budget, spread over all that it leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from hwnas.errors import BudgetError
 from hwnas.shapes import Value
 from hwnas.spaces.base import Decisions, SearchSpace
-from hwnas.spaces.decisions import canonical, is_active, mutate
-
-Price = Callable[[Decisions], float]
-"""Predicted latency in milliseconds of a genotype."""
-
-
-class PathSampler(Protocol):
-    """Says which paths the supernet trains next, and may learn from their losses."""
-
-    def paths(self, count: int, rng: np.random.Generator) -> list[dict[str, Value]]:
-        """``count`` canonical decisions; the same one may come twice."""
-
-    def feedback(self, paths: Sequence[Decisions], losses: Sequence[float]) -> None:
-        """The training losses of paths that were given out."""
-
-    def state(self) -> dict[str, Any]:
-        """Everything that decides the future, as a JSON document."""
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on exactly from a :meth:`state`."""
-
-
-class Uniform:
-    """Any genotype of the space, as the space samples them."""
-
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
-
-    def paths(self, count: int, rng: np.random.Generator) -> list[dict[str, Value]]:
-        return [canonical(self.space, self.space.sample(rng)) for _ in range(count)]
-
-    def feedback(self, paths: Sequence[Decisions], losses: Sequence[float]) -> None:
-        pass
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        pass
+from hwnas.spaces.decisions import canonical, decisions_from_json, mutate
+from hwnas.supernet.prices import Price, fastest_of, remembered
+from hwnas.supernet.samplers.base import SAMPLERS, Grounds
 
 
 class WithinBudget:
@@ -91,11 +55,18 @@ class WithinBudget:
     def feedback(self, paths: Sequence[Decisions], losses: Sequence[float]) -> None:
         pass
 
+    def advance(self, fraction: float) -> None:
+        pass
+
+    @property
+    def settled(self) -> bool:
+        return False
+
     def state(self) -> dict[str, Any]:
         return {"chains": self.chains}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.chains = [_from_json(chain) for chain in state["chains"]]
+        self.chains = [decisions_from_json(chain) for chain in state["chains"]]
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Value]:
         while True:
@@ -153,45 +124,9 @@ class WithinBudget:
         return current, cost
 
 
-def remembered(price: Price) -> Price:
-    """``price`` that computes each genotype once; give it canonical decisions."""
-    known: dict[tuple[tuple[str, Value], ...], float] = {}
-
-    def priced(decisions: Decisions) -> float:
-        key = tuple(decisions.items())
-        if key not in known:
-            known[key] = price(decisions)
-        return known[key]
-
-    return priced
+def uniform(grounds: Grounds) -> WithinBudget:
+    """As even as the budget allows: what methods that steer are compared with."""
+    return WithinBudget(grounds.space, grounds.price, grounds.limit_ms, grounds.rng)
 
 
-def fastest_of(
-    space: SearchSpace, price: Price, start: Decisions, *, stop_ms: float = 0.0
-) -> tuple[dict[str, Value], float]:
-    """Descend from ``start`` choice by choice to the option with the lowest price; returns the decisions and the price.
-
-    A local optimum, reached when a whole round changes nothing; or the first genotype at ``stop_ms`` or less.
-    """
-    current = canonical(space, start)
-    cost, changed = price(current), True
-    filler = {choice.name: choice.options[0] for choice in space.choices}
-    while changed and cost > stop_ms:
-        changed = False
-        for choice in space.choices:
-            if not is_active(choice, current):
-                continue
-            for option in choice.options:
-                step = canonical(space, {**filler, **current, choice.name: option})
-                if (step_cost := price(step)) < cost:
-                    current, cost, changed = step, step_cost, True
-            if cost <= stop_ms:
-                break
-    return current, cost
-
-
-def _from_json(chain: Mapping[str, Any]) -> dict[str, Value]:
-    def value(item: Any) -> Value:
-        return tuple(value(part) for part in item) if isinstance(item, list) else item
-
-    return {name: value(item) for name, item in chain.items()}
+SAMPLERS.register("uniform", uniform)

@@ -10,7 +10,9 @@ import pytest
 from hwnas.errors import BudgetError
 from hwnas.spaces.base import Choice
 from hwnas.spaces.decisions import canonical, uniform_decisions
-from hwnas.supernet.paths import Uniform, WithinBudget, fastest_of, remembered
+from hwnas.supernet.prices import fastest_of, remembered
+from hwnas.supernet.samplers.uniform import Uniform
+from hwnas.supernet.samplers.within_budget import WithinBudget
 
 
 class Widths:
