@@ -35,6 +35,7 @@ from hwnas.latency.table import LatencyTable, load_table, save_table
 from hwnas.progress import Progress
 from hwnas.report.draw import draw_genotype
 from hwnas.rundir import RunDir
+from hwnas.search.evaluators.slices import SliceScores
 from hwnas.search.objective import Budget
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES
@@ -174,9 +175,9 @@ class Deployment:
         return document
 
     def _search(self) -> None:
-        found = searching.search_slices(
+        found = searching.search_field(
             self.field,
-            searching.SliceScores(self.field, self.evaluator),
+            SliceScores(self.field.space, self.evaluator, self.field.pricing.graph),
             journal=self.run / "study.journal",
             identity={"data": self.settings.data, **self.run.fingerprints(TABLE, SUPERNET)},
             seconds=self.shares().search,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwnas.errors import HwnasError
+from hwnas.errors import HwnasError, out_of_memory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,7 +102,7 @@ def print_failure(failure: Failure, *, as_json: bool) -> None:
 
 def failure_of(error: BaseException, *, resumable: bool = False) -> Failure:
     """How an exception that ended a verb is told to the user."""
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return Failure("the machine has no memory left", "take a smaller --size, or close other programs")
     if isinstance(error, HwnasError):
         return Failure(error.message, error.hint)
@@ -122,17 +122,6 @@ def failure_of(error: BaseException, *, resumable: bool = False) -> Failure:
         "this is a fault of hwnas: please report it; -v shows the traceback",
         EXIT_BUG,
     )
-
-
-def _out_of_memory(error: BaseException | None) -> bool:
-    """Whether memory ran out, here or in what this error was raised from; torch says so by an error of its own."""
-    while error is not None:
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            return True
-        if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
-            return True
-        error = error.__cause__
-    return False
 
 
 def stdout_console() -> Console:

@@ -44,3 +44,14 @@ class ArtifactError(HwnasError):
 
 class MissingPackage(HwnasError):
     """An optional package that is not installed; the hint is the line that installs it."""
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory ran out, here or in what this error was raised from; torch says so by errors of its own."""
+    while error is not None:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+            return True
+        error = error.__cause__
+    return False

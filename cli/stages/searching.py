@@ -18,7 +18,7 @@ from hwnas.latency.population import PopulationModel
 from hwnas.search.feasible import FeasibleSpace
 from hwnas.search.objective import Budget, Objective
 from hwnas.search.problem import Problem
-from hwnas.search.strategy import STRATEGIES, Outcome, Request
+from hwnas.search.strategy import STRATEGIES, Evaluator
 from hwnas.shapes import Shape
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions, SearchSpace
@@ -179,21 +179,9 @@ def slice_evaluator(shared: SharedWeights, data: TrainingData) -> SliceEvaluator
     return SliceEvaluator(shared, data.arrays, data.train, data.held, data.classes, size_hw=size_hw)
 
 
-class SliceScores:
-    """The search's evaluator: mIoU of a supernet's slice."""
-
-    def __init__(self, field: Field, evaluator: SliceEvaluator) -> None:
-        self._field = field
-        self._evaluator = evaluator
-
-    def evaluate(self, request: Request) -> Outcome:
-        graph = self._field.pricing.graph(request.decisions, (3, *self._evaluator.size_hw))
-        return Outcome(request, {"miou": self._evaluator.score(graph).miou})
-
-
-def search_slices(
+def search_field(
     field: Field,
-    scores: SliceScores,
+    evaluator: Evaluator,
     *,
     journal: Path,
     identity: Mapping[str, object],
@@ -211,5 +199,5 @@ def search_slices(
     seconds -= sum(trial.duration_s for trial in study.finished)  # what earlier lives of this search have used
     proposer = STRATEGIES.get(strategy)(field.problem, seed=seed)
     return search(
-        field.problem, proposer, scores, study, evaluations=evaluations, deadline_s=seconds, progress=progress
+        field.problem, proposer, evaluator, study, evaluations=evaluations, deadline_s=seconds, progress=progress
     )
