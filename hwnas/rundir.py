@@ -218,7 +218,7 @@ def _write_config(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any], may_differ: Collection[str]) -> None:
-    for field, was, now in _differences(recorded, wanted):
+    for field, was, now in differences(recorded, wanted):
         if field.split(".")[0] not in may_differ:
             raise RunError(
                 f"the run in {path} was started with {field} = {was}, not {now}",
@@ -226,14 +226,14 @@ def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any],
             )
 
 
-def _differences(
+def differences(
     recorded: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, str, str]]:
-    """(dotted field, recorded, wanted) wherever two JSON documents differ."""
+    """(dotted field, recorded, wanted; both as JSON) wherever two JSON documents differ, in order of the fields."""
     for name in sorted(set(recorded) | set(wanted)):
         was, now = recorded.get(name), wanted.get(name)
         if isinstance(was, dict) and isinstance(now, dict):
-            yield from _differences(was, now, f"{prefix}{name}.")
+            yield from differences(was, now, f"{prefix}{name}.")
         elif was != now:
             yield prefix + name, json.dumps(was), json.dumps(now)
 

@@ -25,7 +25,8 @@ from hwnas.supernet.prices import Price
 from hwnas.supernet.samplers.base import PathSampler
 from hwnas.supernet.shared import SharedWeights
 from hwnas.training.device import make_fabric
-from hwnas.training.loop import Fitted, Hooks, Log, fit
+from hwnas.training.logs import Log
+from hwnas.training.loop import Fitted, Hooks, fit
 from hwnas.training.losses import class_weights, make_loss
 from hwnas.training.optimizer import make_optimizer
 from hwnas.training.recipe import Recipe

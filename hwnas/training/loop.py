@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from hwnas.errors import HwnasError
 from hwnas.progress import Progress, Silent
+from hwnas.training.logs import Log
 from hwnas.training.schedule import Budget, Schedule, Spent
 
 Batch = TypeVar("Batch")
@@ -39,42 +39,12 @@ class Fitted:
         return self.losses[-1][1] if self.losses else math.nan
 
 
-@dataclass
-class Log:
-    """Appends one JSON line every ``every`` steps, with the means since the last; keeps the losses."""
-
-    path: Path | None = None
-    every: int = 20
-    losses: list[tuple[int, float]] = field(default_factory=list)
-    _sums: dict[str, float] = field(default_factory=dict)
-    _count: int = 0
-
-    def add(self, spent: Spent, figures: Mapping[str, float], **facts: float) -> None:
-        """Take one step's figures (averaged) and facts such as the learning rate (the last one counts)."""
-        for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
-        if spent.steps % self.every == 0:
-            self.flush(spent, **facts)
-
-    def flush(self, spent: Spent, **facts: float) -> None:
-        """Write what has been gathered."""
-        if not self._count:
-            return
-        means = {name: total / self._count for name, total in self._sums.items()}
-        self.losses.append((spent.steps, means["loss"]))
-        if self.path is not None:
-            line = json.dumps({"step": spent.steps, "seconds": round(spent.seconds, 3), **facts, **means})
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(line + "\n")
-        self._sums, self._count = {}, 0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """What else happens: after each step (a moving average), and every ``checkpoint_seconds`` and at the end."""
+    """What else happens: before each step (with the fraction of the budget that is spent), after it (a moving
+    average), and every ``checkpoint_seconds`` and at the end."""
 
+    before_step: Callable[[Spent, float], None] | None = None
     after_step: Callable[[Spent], None] | None = None
     checkpoint: Callable[[Spent], None] | None = None
     checkpoint_seconds: float = 30.0
@@ -89,6 +59,7 @@ def fit(
     until: float = 1.0,
     schedule: Schedule | None = None,
     clip_norm: float = 0.0,
+    scaler: GradScaler | None = None,
     spent: Spent | None = None,
     hooks: Hooks | None = None,
     log: Log | None = None,
@@ -99,8 +70,9 @@ def fit(
     """Take steps on ``batches`` until the budget is spent (or they end), the learning rate falling to 0 with it.
 
     ``until`` ends this call at that fraction of the budget; a later call goes on. ``spent`` is what earlier calls, or
-    an earlier life of this training, used of the same budget. Raises DivergedError when the loss or the gradient stops
-    being finite; the parameters are then those before that step.
+    an earlier life of this training, used of the same budget. ``scaler`` is fp16's: where it finds that gradients have
+    overflown, it leaves out the update. Raises DivergedError when the loss or the gradient stops being finite; the
+    parameters are then those before that step.
     """
     schedule, hooks, log = schedule or Schedule(), hooks or Hooks(), log or Log()
     spent = spent or Spent()
@@ -112,16 +84,20 @@ def fit(
             batch = next(source, None)
             if batch is None:
                 break
+            if hooks.before_step:
+                hooks.before_step(spent, fraction)
             lr = _set_lr(optimizer, schedule.factor(fraction))
             optimizer.zero_grad(set_to_none=True)
             figures = step(batch)
+            if scaler:
+                scaler.unscale_(optimizer)
             norm = _clip(parameters, clip_norm)
-            if not (math.isfinite(figures["loss"]) and math.isfinite(norm)):
+            if not (math.isfinite(figures["loss"]) and (math.isfinite(norm) or scaler)):
                 raise DivergedError(
                     f"{label} diverged at step {spent.steps + 1}: loss {figures['loss']:.4g}, gradient norm {norm:.4g}",
                     f"lower the learning rate (it was {lr:.3g})",
                 )
-            optimizer.step()
+            _update(optimizer, scaler)
             spent = Spent(spent.steps + 1, clock() - start)
             log.add(spent, figures, lr=lr)
             if hooks.after_step:
@@ -141,6 +117,14 @@ def _set_lr(optimizer: Optimizer, factor: float) -> float:
         group["lr"] = group["peak_lr"] * factor
     lr: float = optimizer.param_groups[0]["lr"]
     return lr
+
+
+def _update(optimizer: Optimizer, scaler: GradScaler | None) -> None:
+    if scaler is None:
+        optimizer.step()
+        return
+    scaler.step(optimizer)
+    scaler.update()
 
 
 def _clip(parameters: list[Any], clip_norm: float) -> float:

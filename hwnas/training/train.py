@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,29 +15,44 @@ from torch import Tensor, nn
 
 from hwnas.compiler.network import Network, compile_graph
 from hwnas.compiler.weights import apply_weights
-from hwnas.data.augment import Augmentation
 from hwnas.data.batches import Batches
 from hwnas.data.cache import Arrays
 from hwnas.data.preprocess import normalize
 from hwnas.errors import HwnasError
-from hwnas.ir.opgraph import OpGraph
-from hwnas.ir.passes.remove_dead_branches import remove_dead_branches
+from hwnas.ir.fingerprint import fingerprint
 from hwnas.progress import Progress
-from hwnas.shapes import Shape
 from hwnas.skeletons.base import task_of
 from hwnas.training.average import moving_average
 from hwnas.training.batchnorm import recalibrate
-from hwnas.training.device import channels_last, make_fabric
-from hwnas.training.loop import Fitted, Hooks, Log, fit
+from hwnas.training.checkpoint import (
+    Checkpoint,
+    part_of_log,
+    part_of_module,
+    part_of_optimizer,
+    part_of_scaler,
+)
+from hwnas.training.device import (
+    channels_last,
+    deterministic,
+    make_fabric,
+    own_randomness,
+    scaler_of,
+    seed_step,
+)
+from hwnas.training.distill import Distillation, Teacher, check_teacher
+from hwnas.training.drop_path import DropPath
+from hwnas.training.identity import identity_of, tensors_digest
+from hwnas.training.logs import Log
+from hwnas.training.loop import Fitted, Hooks, fit
 from hwnas.training.losses import Loss, class_weights, make_loss
 from hwnas.training.optimizer import make_optimizer
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget, Schedule, Spent
+from hwnas.training.sizes import GraphAt, at_shape, augmentation_of, phases
+from hwnas.training.step import NetworkStep
 
-AUXILIARY_WEIGHT = 0.4
-"""Of the loss of each auxiliary output, as in NASNet and DARTS."""
-GraphAt = Callable[[Shape], OpGraph]
-"""The same architecture expanded for an input shape (C, H, W)."""
+NETWORK = "network"
+"""The part of a checkpoint that holds the weights."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +72,14 @@ def train_network(
     recipe: Recipe,
     budget: Budget,
     initial: Mapping[str, Tensor] | None = None,
+    teacher: Teacher | None = None,
     seed: int = 0,
     device: str = "cpu",
     threads: int | None = None,
-    log: Path | None = None,
+    repeatable: bool = False,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 30.0,
+    log: Path | Log | None = None,
     progress: Progress | None = None,
     label: str = "train the network",
 ) -> Trained:
@@ -66,12 +87,140 @@ def train_network(
 
     ``initial`` is a ``state_dict`` to start from (a supernet's slices); else weights are drawn from ``seed``. In the
     last ``recipe.full_size`` of the budget whole images are seen. BatchNorm statistics are measured at full size, on
-    training images, when all is done. The losses of auxiliary outputs count :data:`AUXILIARY_WEIGHT`. Raises
-    DivergedError if the loss stops being finite, HwnasError for a network that does not segment.
+    training images, when all is done. With a ``teacher``, its logits are learned beside the labels.
+
+    With a ``checkpoint`` (a .safetensors file, written at the start, every ``checkpoint_seconds`` and at the end), a
+    training that was killed goes on from there; where the budget is one of steps, on a CPU, to the same bits as if it
+    had not been killed. RunError if the file is of another training. ``repeatable`` allows only such algorithms as give
+    the same bits every time, and budgets that do not depend on the clock.
+
+    Raises DivergedError if the loss stops being finite, HwnasError for a network that does not segment.
     """
+    if repeatable and budget.seconds is not None:
+        raise HwnasError(
+            "a training that is bounded by time follows the clock, and is never the same twice", "bound it by --steps"
+        )
     fabric = make_fabric(recipe, device=device, threads=threads)
-    full_hw = arrays.images.shape[1:3]
-    graph = graph_at((3, *full_hw))
+    network = _first(graph_at, arrays, initial, seed, fabric)
+    if teacher is not None:
+        check_teacher(teacher, classes)
+    weight = class_weights(arrays.masks[indices], classes, recipe.balance)
+    loss_of = make_loss(recipe, None if weight is None else weight.to(fabric.device))
+    log = log if isinstance(log, Log) else Log(log)
+    training = _Training(
+        fabric, network, graph_at, arrays, indices, recipe, budget, loss_of, teacher, seed, log, progress, label
+    )
+    with ExitStack() as stack:
+        stack.callback(log.close)
+        stack.enter_context(own_randomness(fabric.device))
+        if repeatable:
+            stack.enter_context(deterministic(device))
+        if checkpoint is not None:
+            facts = {
+                "network": fingerprint(network.graph),
+                "classes": classes,
+                "initial": tensors_digest(initial),
+                "teacher": "" if teacher is None else teacher.identity,
+                "repeatable": [device, torch.get_num_threads()] if repeatable else [],
+            }
+            identity = identity_of(facts, arrays, indices, recipe=recipe, budget=budget, seed=seed)
+            stack.enter_context(training.keep(checkpoint, identity, checkpoint_seconds))
+        fitted = training.run()
+        recalibrate(network, _full_images(arrays, indices, fabric))
+    return Trained(network, fitted)
+
+
+@dataclass
+class _Training:
+    """The state of a network's training, and its way through the phases."""
+
+    fabric: Fabric
+    network: Network
+    graph_at: GraphAt
+    arrays: Arrays
+    indices: np.ndarray
+    recipe: Recipe
+    budget: Budget
+    loss_of: Loss
+    teacher: Teacher | None
+    seed: int
+    log: Log
+    progress: Progress | None
+    label: str
+
+    def __post_init__(self) -> None:
+        self.spent = Spent()
+        self.optimizer = make_optimizer(self.network.parameters(), self.recipe)
+        self.scaler = scaler_of(self.fabric)
+        self.average = moving_average(self.network, self.recipe.ema) if self.recipe.ema else None
+        self.hooks = Hooks(after_step=self._after_step if self.average is not None else None)
+
+    def keep(self, path: Path, identity: Mapping[str, Any], seconds: float) -> AbstractContextManager[None]:
+        """Keep the state in ``path``, every so many seconds, and go on from what is there."""
+        parts = {NETWORK: part_of_module(self.network), "optimizer": part_of_optimizer(self.optimizer)}
+        if self.average is not None:
+            parts["average"] = part_of_module(self.average)
+        if self.scaler is not None:
+            parts["scaler"] = part_of_scaler(self.scaler)
+        saved = Checkpoint(path, identity, parts)
+        parts["log"] = part_of_log(self.log, lambda: saved.spent.steps)
+        if not saved.restore():
+            saved.save(Spent())
+        self.spent = saved.spent
+        self.hooks = replace(self.hooks, checkpoint=saved.save, checkpoint_seconds=seconds)
+        return saved.kept()
+
+    def run(self) -> Fitted:
+        """Spend what is left of the budget; the network then has the weights that the recipe keeps."""
+        for crop_hw, until in phases(self.recipe, self.arrays):
+            if self.budget.fraction(self.spent) < until:
+                self.spent = self._phase(crop_hw, until).spent
+        if self.average is not None:
+            _copy_parameters(self.average.module, self.network)
+        return Fitted(self.spent, tuple(self.log.losses))
+
+    def _phase(self, crop_hw: tuple[int, int], until: float) -> Fitted:
+        """Train on images of one size, until that fraction of the budget."""
+        recipe = self.recipe
+        resized = at_shape(self.network, self.graph_at, (3, *crop_hw)).train()
+        drop_path = DropPath(resized) if recipe.drop_path else None
+        distillation = Distillation.of(self.teacher, recipe, crop_hw) if self.teacher is not None else None
+
+        def before_step(spent: Spent, fraction: float) -> None:
+            seed_step(self.seed, spent.steps, self.fabric.device)
+            if drop_path is not None:
+                drop_path.probability = recipe.drop_path * fraction
+
+        augmentation = augmentation_of(recipe, crop_hw)
+        with Batches(
+            self.arrays, self.indices, recipe.batch, augmentation, seed=self.seed, start=self.spent.steps, ahead=2
+        ) as batches:
+            return fit(
+                NetworkStep(self.fabric, resized, self.loss_of, recipe.auxiliary_weight, distillation),
+                batches,
+                self.optimizer,
+                budget=self.budget,
+                until=until,
+                schedule=Schedule.of(recipe),
+                clip_norm=recipe.clip_norm,
+                scaler=self.scaler,
+                spent=self.spent,
+                hooks=replace(self.hooks, before_step=before_step),
+                log=self.log,
+                progress=self.progress,
+                label=self.label,
+            )
+
+    def _after_step(self, spent: Spent) -> None:
+        assert self.average is not None
+        self.average.update_parameters(self.network)
+
+
+def _first(
+    graph_at: GraphAt, arrays: Arrays, initial: Mapping[str, Tensor] | None, seed: int, fabric: Fabric
+) -> Network:
+    """The network before its training, on the device."""
+    graph = graph_at((3, *arrays.images.shape[1:3]))
     if task_of(graph) != "segmentation":
         raise HwnasError(
             "a network that classifies whole images cannot be trained on segmentation data",
@@ -80,88 +229,7 @@ def train_network(
     network = compile_graph(graph, seed=seed)
     if initial is not None:
         apply_weights(network, initial)
-    channels_last(network.to(fabric.device))
-    weight = class_weights(arrays.masks[indices], classes, recipe.balance)
-    loss_of = make_loss(recipe, None if weight is None else weight.to(fabric.device))
-    average = moving_average(network, recipe.ema) if recipe.ema else None
-    optimizer = make_optimizer(network.parameters(), recipe)
-
-    fitted = Fitted(Spent(), ())
-    for crop_hw, until in _phases(recipe, arrays):
-        resized = at_shape(network, graph_at, (3, *crop_hw)).train()
-        transform = augmentation_of(recipe, crop_hw)
-        with Batches(arrays, indices, recipe.batch, transform, seed=seed, start=fitted.spent.steps, ahead=2) as batches:
-            part = fit(
-                _step(fabric, resized, loss_of),
-                batches,
-                optimizer,
-                budget=budget,
-                until=until,
-                schedule=Schedule(recipe.warmup, recipe.power),
-                clip_norm=recipe.clip_norm,
-                spent=fitted.spent,
-                hooks=Hooks(after_step=None if average is None else lambda _: average.update_parameters(network)),
-                log=Log(log),
-                progress=progress,
-                label=label,
-            )
-        fitted = Fitted(part.spent, fitted.losses + part.losses)
-    if average is not None:
-        _copy_parameters(average.module, network)
-    recalibrate(network, _full_images(arrays, indices, fabric))
-    return Trained(network, fitted)
-
-
-def augmentation_of(recipe: Recipe, crop_hw: tuple[int, int]) -> Augmentation:
-    """The recipe's random zoom, crop, flip and colour."""
-    return Augmentation(crop_hw=crop_hw, scale=recipe.scale)
-
-
-def crop_of(recipe: Recipe, arrays: Arrays) -> tuple[int, int]:
-    """The crop's height and width: the recipe's fraction of the data's, in multiples of 4 pixels."""
-    height, width = (max(32, round(size * recipe.crop / 4) * 4) for size in arrays.images.shape[1:3])
-    return height, width
-
-
-def logits_node(graph: OpGraph) -> str:
-    """The node whose value the last resize enlarges: a loss can do that itself, to the size that it needs."""
-    last = graph.node(graph.output)
-    return last.inputs[0] if last.op == "resize_bilinear" else graph.output
-
-
-def at_shape(network: Network, graph_at: GraphAt, shape: Shape) -> Network:
-    """A network for images of ``shape`` that shares all parameters and statistics with ``network``.
-
-    The last upsampling is left to the loss.
-    """
-    graph = graph_at(shape)
-    shrunk = OpGraph(graph.graph, graph.input, logits_node(graph), graph.auxiliary)
-    resized = compile_graph(remove_dead_branches(shrunk), seed=0)
-    ours = network.state_dict(keep_vars=True)
-    resized.load_state_dict({key: ours[key] for key in resized.state_dict()}, assign=True)
-    return resized
-
-
-def _phases(recipe: Recipe, arrays: Arrays) -> list[tuple[tuple[int, int], float]]:
-    """Crop sizes and the fraction of the budget until which each is used."""
-    height, width = arrays.images.shape[1:3]
-    phases = [(crop_of(recipe, arrays), 1.0 - recipe.full_size)] if recipe.full_size < 1 else []
-    return [*phases, ((height, width), 1.0)] if recipe.full_size > 0 else phases
-
-
-def _step(fabric: Fabric, network: Network, loss_of: Loss) -> Callable[[tuple[Tensor, Tensor]], dict[str, float]]:
-    def step(batch: tuple[Tensor, Tensor]) -> dict[str, float]:
-        images, masks = fabric.to_device(batch)
-        with fabric.autocast():
-            outputs = network(images.contiguous(memory_format=torch.channels_last))
-            logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
-            loss = loss_of(logits, masks)
-            for hint in auxiliary:
-                loss = loss + AUXILIARY_WEIGHT * loss_of(hint, masks)
-        fabric.backward(loss)
-        return {"loss": loss.item()}
-
-    return step
+    return channels_last(network.to(fabric.device))
 
 
 def _copy_parameters(source: nn.Module, target: nn.Module) -> None:

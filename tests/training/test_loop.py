@@ -11,7 +11,8 @@ from torch import nn
 from torch.optim import SGD
 
 from hwnas.training.average import moving_average
-from hwnas.training.loop import DivergedError, Hooks, Log, fit
+from hwnas.training.logs import Log
+from hwnas.training.loop import DivergedError, Hooks, fit
 from hwnas.training.optimizer import make_optimizer
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget, Schedule, Spent

@@ -14,7 +14,8 @@ from hwnas.training.loop import DivergedError
 from hwnas.training.metrics import evaluate
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget
-from hwnas.training.train import at_shape, crop_of, logits_node, train_network
+from hwnas.training.sizes import at_shape, crop_of, logits_node
+from hwnas.training.train import train_network
 
 RECIPE = Recipe(lr=0.02, batch=4, scale=(1.0, 1.0), crop=0.5)
 

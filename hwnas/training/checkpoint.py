@@ -1,0 +1,184 @@
+"""A training's state on disk, from which it goes on exactly as if it had not been stopped.
+
+One safetensors file: the tensors of every part under ``<part>/<name>``, and in the metadata a JSON text with what has
+been spent, the parts' other facts, and the identity of the training. Nothing is ever unpickled. A file is written
+beside and renamed, so that whenever a training is killed, the last whole checkpoint is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.optim import Optimizer
+
+from hwnas.compiler.weights import apply_weights, load_weights, save_weights
+from hwnas.errors import RunError
+from hwnas.rundir import differences
+from hwnas.training.logs import Log
+from hwnas.training.loop import DivergedError
+from hwnas.training.schedule import Spent
+
+TEXT = "training"
+"""The metadata that holds the JSON text, and by which a checkpoint is told from weights."""
+
+
+def _nothing(facts: Any) -> None:
+    """What a part without facts does with them."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a training's state: what it is now, in tensors and in JSON, and how that is put back."""
+
+    tensors: Callable[[], Mapping[str, Tensor]] = dict
+    take: Callable[[Mapping[str, Tensor]], object] = _nothing
+    facts: Callable[[], Any] = dict
+    recall: Callable[[Any], object] = _nothing
+
+
+def part_of_module(module: nn.Module) -> Part:
+    """Parameters and buffers, BatchNorm's statistics among them."""
+    return Part(module.state_dict, lambda tensors: apply_weights(module, tensors))
+
+
+def part_of_optimizer(optimizer: Optimizer) -> Part:
+    """The moments, by the place of their parameter among the optimizer's."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    def tensors() -> dict[str, Tensor]:
+        return {
+            f"{place}.{name}": value
+            for place, parameter in enumerate(parameters)
+            for name, value in optimizer.state.get(parameter, {}).items()
+            if isinstance(value, Tensor)
+        }
+
+    def take(found: Mapping[str, Tensor]) -> None:
+        optimizer.state.clear()
+        for key, value in found.items():
+            place, _, name = key.partition(".")
+            parameter = parameters[int(place)]
+            # in the parameter's own memory layout: sums in another order would round otherwise
+            own = torch.empty_like(parameter, requires_grad=False) if value.shape == parameter.shape else None
+            optimizer.state[parameter][name] = value.to(parameter.device) if own is None else own.copy_(value)
+
+    return Part(tensors, take)
+
+
+def part_of_log(log: Log, step: Callable[[], int]) -> Part:
+    """What has been logged; ``step`` gives the step that is being restored."""
+    return Part(facts=log.state, recall=lambda facts: log.restore(facts, step()))
+
+
+def part_of_scaler(scaler: GradScaler) -> Part:
+    """fp16's scale of the loss."""
+    return Part(facts=scaler.state_dict, recall=scaler.load_state_dict)
+
+
+@dataclass
+class Checkpoint:
+    """The state of one training in the file ``path``. ``identity`` (JSON) is what the training is of."""
+
+    path: Path
+    identity: Mapping[str, Any]
+    parts: Mapping[str, Part]
+    spent: Spent = field(default_factory=Spent)
+    """As of the last time that it was saved or restored."""
+
+    def save(self, spent: Spent) -> None:
+        """Write everything as it is after ``spent``. DivergedError, and the file stays as it was, if a weight or a
+        statistic is no longer finite."""
+        tensors = {
+            f"{part}/{name}": value for part, each in self.parts.items() for name, value in each.tensors().items()
+        }
+        broken = next((name for name, value in tensors.items() if not _finite(value)), None)
+        if broken is not None:
+            raise DivergedError(
+                f"the training diverged: {broken.partition('/')[2]} is no longer finite after step {spent.steps}",
+                "lower the learning rate",
+            )
+        document = {
+            "steps": spent.steps,
+            "seconds": spent.seconds,
+            "identity": self.identity,
+            "facts": {name: part.facts() for name, part in self.parts.items()},
+        }
+        save_weights(tensors, self.path, {TEXT: json.dumps(document)})
+        self.spent = spent
+
+    def restore(self) -> bool:
+        """Put every part back as it was saved, and ``spent``; whether there was a file.
+
+        Raises RunError if it is damaged, or of another training: the first thing that differs is named.
+        """
+        if not self.path.exists():
+            return False
+        tensors, document = read_checkpoint(self.path)
+        for field, was, now in differences(document["identity"], json.loads(json.dumps(dict(self.identity)))):
+            raise RunError(
+                f"the checkpoint {self.path} is of another training: {field} was {_short(was)}, not {_short(now)}",
+                "resume it with what it was started with, or start another run directory",
+            )
+        self.spent = Spent(int(document["steps"]), float(document["seconds"]))
+        try:
+            for name, part in self.parts.items():
+                part.take(_below(tensors, name))
+                part.recall(document["facts"][name])
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise RunError(
+                f"the checkpoint {self.path} is damaged ({error})", "delete it to train from the beginning"
+            ) from error
+        return True
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """A divergence inside says that the last good state is in the file."""
+        try:
+            yield
+        except DivergedError as error:
+            hint = (
+                f"{error.hint}; the state after step {self.spent.steps} is kept, to start from: --weights {self.path}"
+            )
+            raise DivergedError(error.message, hint) from error
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the JSON document of a checkpoint; a damaged or foreign file is a RunError."""
+    try:
+        tensors, metadata = load_weights(path)
+    except RunError as error:
+        raise RunError(error.message, f"delete {path} to train from the beginning") from error
+    try:
+        document = json.loads(metadata[TEXT])
+        if {"steps", "seconds", "identity", "facts"} <= set(document):
+            return tensors, document
+        problem = "fields are missing"
+    except (KeyError, ValueError, TypeError) as error:
+        problem = str(error)
+    raise RunError(f"the checkpoint {path} is damaged ({problem})", "delete it to train from the beginning")
+
+
+def weights_in(path: Path, part: str) -> dict[str, Tensor]:
+    """The tensors of one part of a checkpoint, or all of a file that holds nothing but weights."""
+    tensors, metadata = load_weights(path)
+    return _below(tensors, part) if TEXT in metadata else tensors
+
+
+def _below(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{part}/"): value for name, value in tensors.items() if name.startswith(f"{part}/")}
+
+
+def _finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(torch.isfinite(value).all())
+
+
+def _short(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
