@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from hwnas.errors import out_of_memory
 from hwnas.search.strategy import Evaluator, Outcome
-from hwnas.search.study import Trial
+from hwnas.search.time_limit import OutOfTime, time_limit
+from hwnas.search.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,16 @@ class Executor(Protocol):
 
 
 class InProcess:
-    """One evaluation at a time, in this process, when its result is asked for."""
+    """One evaluation at a time, in this process, when its result is asked for; none for longer than ``limit_s``."""
 
     slots = 1
 
-    def __init__(self, evaluator: Evaluator, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, evaluator: Evaluator, clock: Callable[[], float] = time.monotonic, limit_s: float | None = None
+    ) -> None:
         self._evaluator = evaluator
         self._clock = clock
+        self._limit_s = limit_s
         self._waiting: list[Trial] = []
 
     def submit(self, trial: Trial) -> None:
@@ -58,13 +63,25 @@ class InProcess:
     def completed(self) -> list[Done]:
         trial = self._waiting.pop(0)
         start = self._clock()
-        outcome = evaluated(self._evaluator, trial)
+        outcome = evaluated(self._evaluator, trial, self._limit_s)
         return [Done(trial, outcome, self._clock() - start)]
 
 
-def evaluated(evaluator: Evaluator, trial: Trial) -> Outcome:
-    """The outcome of a trial: an exception is one, too (``failed``)."""
+def evaluated(evaluator: Evaluator, trial: Trial, limit_s: float | None = None) -> Outcome:
+    """The outcome of a trial: an exception is one, too (``failed``), and so is a time limit that has passed."""
+    start = time.monotonic()
     try:
-        return evaluator.evaluate(trial.request)
+        with time_limit(limit_s):
+            outcome = evaluator.evaluate(trial.request)
+    except OutOfTime:
+        return _out_of_time(trial, limit_s)
     except Exception as error:  # whatever a candidate does is an outcome of it
-        return Outcome(trial.request, status="failed", note=f"{type(error).__name__}: {error}")
+        kind = "out of memory" if out_of_memory(error) else type(error).__name__
+        return Outcome(trial.request, status="failed", note=f"{kind}: {error}")
+    if limit_s is not None and time.monotonic() - start > limit_s:
+        return _out_of_time(trial, limit_s)
+    return outcome
+
+
+def _out_of_time(trial: Trial, limit_s: float | None) -> Outcome:
+    return Outcome(trial.request, status="failed", note=f"out of time: it took more than {limit_s:g} s")

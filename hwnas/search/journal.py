@@ -1,52 +1,207 @@
-"""The journal file that a study lives in: opened safely after whatever happened to the process that wrote it.
+"""The journal file that a study lives in: opened safely after whatever happened to the processes that wrote it.
 
 Optuna appends one JSON document a line. A process that is killed can leave a torn last line, which Optuna would append
-to, damaging the file for good; and a lock, which others would wait for. Both are mended here before Optuna opens the
-file. Only the one process that owns the run directory may do so.
+to, damaging the file for good; and a lock, which others would wait for. Both are mended by whoever writes next, under a
+lock of the kernel's (``flock`` on the journal), which ends with the process that holds it. Several processes may work
+on one journal; a network file system must know ``flock`` for that (NFS 4 does).
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hwnas.errors import RunError
+from hwnas.errors import HwnasError, RunError
+from hwnas.search.trial import REQUEST, Record
 
 if TYPE_CHECKING:
-    from optuna.storages import JournalStorage
+    from optuna.storages import BaseStorage, JournalStorage
+    from optuna.trial import FrozenTrial
 
 TAIL_BYTES = 1 << 20
 """How much of the end of a journal is looked at; one record has some kilobytes."""
 
 LOCK_HELD_S = 0.5
-"""An append holds the lock for milliseconds; one that is held this long without a change is nobody's."""
+"""An append holds Optuna's lock for milliseconds; one that is held this long without a change is nobody's."""
+
+NOT_KEPT = ("genotype", "recipe")
+"""Attributes of trials that a search does not look at again; 20,000 of them would fill its memory."""
 
 
-def open_journal(path: Path) -> JournalStorage:
-    """Optuna's storage over the journal ``path``, created if missing, mended if its writer was killed.
+class JournalStore:
+    """The study ``name`` in the journal ``path``, created if missing, mended if a writer was killed.
 
     RunError if it is damaged anywhere but at its end.
     """
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-    path = path.absolute()  # the lock is a symlink to it: of a relative one Optuna can never tell the age
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        break_stale_lock(path)
-        if path.exists():
-            mend_tail(path)
-        lock = JournalFileSymlinkLock(str(path), grace_period=10)
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-    except OSError as error:
-        raise RunError(f"cannot open the study {path}: {error.strerror or error}", "check the folder") from error
-    except (ValueError, LookupError, AssertionError) as error:
-        if isinstance(error, RunError):
+    def __init__(self, path: Path, name: str) -> None:
+        self.where = str(path)
+        self.name = name
+        self._path = path.absolute()  # Optuna's lock is a symlink to it
+        self._lock = JournalLock(self._path)
+        self._changed: set[int] = set()
+        self._known: set[int] = set()
+        self._seen = 0
+        self.storage: BaseStorage = self._opened()
+
+    def _opened(self) -> JournalStorage:
+        from optuna.storages import JournalStorage
+
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self.exclusive():
+                mend_tail(self._path)
+                return JournalStorage(_backend(self._path, self._lock, self._changed))
+        except OSError as error:
+            reason = error.strerror or error
+            raise RunError(f"cannot open the study {self.where}: {reason}", "check the folder") from error
+        except HwnasError:
             raise
-        raise _damaged(path, str(error) or "unknown operation") from error
+        except (ValueError, LookupError, AssertionError) as error:
+            raise _damaged(self._path, str(error) or "unknown operation") from error
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """No other process writes meanwhile. Everything is written within it."""
+        self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def changes(self, study_id: int) -> list[Record]:
+        """Our trials that are new or have changed since the last call."""
+        new = list(self._new(study_id)) if self._seen else self.storage.get_all_trials(study_id, deepcopy=False)
+        self._seen += len(new)
+        fresh = {frozen._trial_id for frozen in new}
+        changed = self._touched() - fresh
+        found = [_record(frozen) for frozen in new if REQUEST in frozen.user_attrs]  # others are another tool's
+        self._known.update(record.storage_id for record in found)
+        return found + [_record(self.storage.get_trial(storage_id)) for storage_id in sorted(changed)]
+
+    def _touched(self) -> set[int]:
+        """The known trials that records have spoken of since the last call."""
+        touched = set()
+        while self._changed:
+            touched.add(self._changed.pop())
+        return touched & self._known
+
+    def _new(self, study_id: int) -> Iterator[FrozenTrial]:
+        number = self._seen
+        while True:
+            try:
+                storage_id = self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+            except KeyError:
+                return
+            yield self.storage.get_trial(storage_id)
+            number += 1
+
+    def trouble(self, error: BaseException) -> RunError | None:
+        """What an error means for the user, or None if it may pass when tried again."""
+        if isinstance(error, OSError):
+            return None if error.errno in PASSING else _unwritable(error)
+        return _damaged(self._path, str(error) or "unknown operation")
+
+
+PASSING = {5, 11, 16, 110, 116, 121}
+"""Errors of file systems over a network that pass: EIO, EAGAIN, EBUSY, ETIMEDOUT, ESTALE, EREMOTEIO."""
+
+
+def _unwritable(error: OSError) -> RunError:
+    return RunError(
+        f"cannot write the study: {error.strerror or error}",
+        "what was recorded is safe: free some space, then continue with --resume",
+    )
+
+
+def _record(frozen: FrozenTrial) -> Record:
+    return Record(frozen.number, frozen._trial_id, not frozen.state.is_finished(), frozen.user_attrs)
+
+
+def _backend(path: Path, lock: JournalLock, changed: set[int]) -> Any:
+    """Optuna's file backend; it notes the trials that records speak of, and leaves out what only others read."""
+    from optuna.storages.journal import JournalFileBackend
+
+    class Backend(JournalFileBackend):
+        def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+            for log in super().read_logs(log_number_from):
+                if "trial_id" in log:
+                    changed.add(log["trial_id"])
+                yield _lightened(log) if "params" in log else log
+
+    return Backend(str(path), lock_obj=lock)  # type: ignore[arg-type]
+
+
+def _lightened(log: dict[str, Any]) -> dict[str, Any]:
+    """The record of a new trial without the parameters: replaying those of 20,000 trials would take a minute."""
+    attrs = {name: value for name, value in log.get("user_attrs", {}).items() if name not in NOT_KEPT}
+    return {**log, "params": {}, "distributions": {}, "user_attrs": attrs}
+
+
+class JournalLock:
+    """Held by one process at a time, and there by one thread, which may take it again.
+
+    It is an ``flock`` on the journal, and within it Optuna's own lock, which other tools keep to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._optunas = path.with_name(path.name + ".lock")
+        self._thread = threading.RLock()
+        self._depth = 0
+        self._file = -1
+        self._optunas_taken = False
+
+    def acquire(self) -> bool:
+        self._thread.acquire()
+        try:
+            if self._depth == 0:
+                self._take()
+        except BaseException:
+            self._thread.release()
+            raise
+        self._depth += 1
+        return True
+
+    def release(self) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._drop()
+        self._thread.release()
+
+    def _take(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            while not self._take_optunas():
+                break_stale_lock(self._path)
+            size = os.lseek(self._file, 0, os.SEEK_END)
+            if size and os.pread(self._file, 1, size - 1) != b"\n":
+                mend_tail(self._path)
+        except BaseException:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        if self._optunas_taken:
+            self._optunas.unlink(missing_ok=True)
+        self._optunas_taken = False
+        os.close(self._file)  # and with it the flock
+
+    def _take_optunas(self) -> bool:
+        try:
+            self._optunas.symlink_to(self._path)
+        except FileExistsError:
+            return False
+        self._optunas_taken = True
+        return True
 
 
 def mend_tail(path: Path) -> int:

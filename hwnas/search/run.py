@@ -3,6 +3,8 @@
 What is guaranteed. Every candidate is recorded before and after its evaluation; after any kill, no recorded outcome is
 lost, none is evaluated again, and a candidate that was under evaluation, or whose worker was lost, is evaluated once
 more (lost again, it is recorded as failed). A strategy is told the recorded outcomes in the order in which they came.
+Several processes may search on one study, each with a loop and a strategy of its own: no candidate is evaluated by two
+of them, each strategy is told of all outcomes, and what a killed one had under evaluation is taken over by another.
 
 What a seed decides. One at a time, with a deterministic evaluator and a limit on evaluations, everything: a search that
 was killed and resumed visits the same candidates as one that was not. With several workers outcomes come in any order,
@@ -12,23 +14,29 @@ which no seed decides.
 
 from __future__ import annotations
 
+import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from hwnas.errors import HwnasError, RunError
 from hwnas.progress import Progress, Silent, Task
 from hwnas.search.executor import Done, Executor, InProcess
 from hwnas.search.problem import Problem
-from hwnas.search.strategy import Evaluator, Outcome, Request, Strategy
-from hwnas.search.study import Study, Trial
+from hwnas.search.strategy import FOREIGN, Evaluator, Outcome, Request, Strategy
+from hwnas.search.study import Study
+from hwnas.search.trial import Place, Trial, place_of
 from hwnas.spaces.base import Decisions
 
 FAILURES_IN_A_ROW = 20
 """So many failed candidates without one success say that the evaluator is broken, not the candidates."""
 REPEATS_IN_A_ROW = 1000
+ORPHANS_EVERY_S = 5.0
+"""So often it is looked whether another process has died, whose candidates are then taken over."""
+SHORTEST_NAP_S, LONGEST_NAP_S = 0.02, 1.0
+"""How long is slept while only other processes evaluate."""
 
 Stopped = Literal["evaluations", "deadline", "exhausted"]
 
@@ -55,8 +63,8 @@ def search(
     progress: Progress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> SearchResult:
-    """Search until ``evaluations`` trials are in the study (those of earlier lives count) or ``deadline_s`` seconds
-    have passed, whichever is first; a candidate that would likely end after the deadline is not begun.
+    """Search until ``evaluations`` trials are in the study (those of earlier lives and of other processes count) or
+    ``deadline_s`` seconds have passed, whichever is first; a candidate that would likely end after it is not begun.
 
     An evaluator serves one candidate at a time, in this process; an executor several at once.
 
@@ -87,36 +95,40 @@ class _Loop:
         self.executor = executor
         self.study = study
         self.clock = clock
-        self.trials: list[Trial] = study.finished
-        self.known = {_place(trial.fingerprint, trial.request): trial for trial in self.trials}
+        self.trials: list[Trial] = []
         self.again: deque[Trial] = deque()
         self.running: dict[int, Trial] = {}
-        self.echoes: dict[_Place, list[Request]] = {}
+        self.echoes: dict[Place, list[Request]] = {}
         self.repeats = 0
         self.best: Trial | None = None
         self.best_score: float | None = None
         self.failures = 0
-        self.useless = 0
+        self.statuses: Counter[str] = Counter()
         self.recent_s: deque[float] = deque(maxlen=8)
-        for trial in self.trials:
+        self.look_for_orphans_at = 0.0
+        self.nap_s = SHORTEST_NAP_S
+        history = study.finished
+        for trial in history:
             self._weigh(trial)
-        strategy.tell([trial.outcome for trial in self.trials if trial.outcome is not None])
+        strategy.tell([self._outcome_for_strategy(trial) for trial in history])
 
     def run(self, evaluations: int | None, deadline: float | None, task: Task, start: float) -> Stopped:
         begun = len(self.trials)
-        for orphan in self.study.orphans:
-            self._cut_off(orphan, "its process was killed twice")
         while True:
+            self._hear()
             ended = self._end(evaluations, deadline)
-            while ended is None and len(self.running) < self.executor.slots and self._begin():
+            while ended is None and len(self.running) < self.executor.slots and self._begin(evaluations):
                 ended = self._end(evaluations, deadline)
             elapsed = self.clock() - start
             done = float(len(self.trials)) if evaluations is not None else elapsed
             task.update(done, self._note(elapsed, len(self.trials) - begun))
-            if not self.running:
+            if self.running:
+                for each in self.executor.completed():
+                    self._take(each)
+            elif ended != "deadline" and self.study.running and len(self.trials) < (evaluations or math.inf):
+                self._wait_for_others()
+            else:
                 return ended or "exhausted"
-            for each in self.executor.completed():
-                self._take(each)
 
     def _end(self, evaluations: int | None, deadline: float | None) -> Stopped | None:
         """Why nothing more is to be begun."""
@@ -125,6 +137,24 @@ class _Loop:
         if deadline is not None and self.clock() + max(self.recent_s, default=0.0) > deadline:
             return "deadline"
         return None
+
+    def _hear(self) -> None:
+        """Take in what other processes did meanwhile: their outcomes, and what the dead ones have left."""
+        for trial in self.study.refresh():
+            self._learn(trial)
+        if time.monotonic() >= self.look_for_orphans_at:
+            self.look_for_orphans_at = time.monotonic() + ORPHANS_EVERY_S
+            waiting = {trial.number for trial in self.again}
+            for orphan in self.study.orphans:
+                if orphan.number not in waiting:
+                    self._cut_off(orphan, "its process was killed twice")
+
+    def _wait_for_others(self) -> None:
+        """Nothing is left to do here but others are at work."""
+        known = len(self.trials)
+        time.sleep(self.nap_s)
+        self._hear()
+        self.nap_s = SHORTEST_NAP_S if len(self.trials) > known else min(2 * self.nap_s, LONGEST_NAP_S)
 
     def result(self, stopped: Stopped) -> SearchResult:
         if self.best is None or self.best.outcome is None:
@@ -137,31 +167,36 @@ class _Loop:
         outcome = self.best.outcome
         return SearchResult(outcome.request.decisions, outcome.values, len(self.trials), tuple(self.trials), stopped)
 
-    def _begin(self) -> bool:
+    def _begin(self, most: int | None) -> bool:
         """Begin an evaluation: of what was cut off first, then of what the strategy asks for. False: nothing to do now.
 
-        A candidate that is on record, or under evaluation, is answered from there.
+        A candidate that is on record, or under evaluation here or elsewhere, is answered from there.
         """
-        if self.again:
-            self._submit(self.study.retry(self.again.popleft()))
-            return True
+        while self.again:
+            claimed = self.study.retry(self.again.popleft())
+            if claimed is not None:
+                self._submit(claimed)
+                return True
         while self.repeats <= REPEATS_IN_A_ROW and (requests := self.strategy.ask(1)):
             request = requests[0]
             fingerprint = self.problem.key(request.decisions)
-            place = _place(fingerprint, request)
-            known = self.known.get(place)
+            known = self.study.known(place_of(fingerprint, request))
             if known is None:
-                self._submit(self.study.begin(request, fingerprint, self.problem.price(request.decisions)))
-                return True
+                trial = self.study.begin(request, fingerprint, self.problem.price(request.decisions), most=most)
+                if trial is None:  # others have begun the last ones meanwhile; nobody will evaluate this one
+                    return False
+                if self.study.is_mine(trial):
+                    self._submit(trial)
+                    return True
+                known = trial
             self.repeats += 1
             if known.outcome is None:
-                self.echoes.setdefault(place, []).append(request)
+                self.echoes.setdefault(known.place, []).append(request)
             else:
                 self.strategy.tell([replace(known.outcome, request=request)])
         return False
 
     def _submit(self, trial: Trial) -> None:
-        self.known[_place(trial.fingerprint, trial.request)] = trial
         self.running[trial.storage_id] = trial
         self.executor.submit(trial)
 
@@ -170,7 +205,7 @@ class _Loop:
         if trial.attempts < 2:
             self.again.append(trial)
         else:
-            self._close(self.study.finish(trial, Outcome(trial.request, status="failed", note=note), 0.0))
+            self._learn(self.study.finish(trial, Outcome(trial.request, status="failed", note=note), 0.0))
 
     def _take(self, done: Done) -> None:
         """Record what came of an evaluation that was running."""
@@ -180,29 +215,35 @@ class _Loop:
             return
         outcome = replace(done.outcome, request=trial.request, values={**trial.costs, **done.outcome.values})
         outcome = self.problem.objective.judge(outcome)
-        self._close(self.study.finish(trial, outcome, done.duration_s))
+        self._learn(self.study.finish(trial, outcome, done.duration_s))
 
-    def _close(self, trial: Trial) -> None:
-        assert trial.outcome is not None
-        place = _place(trial.fingerprint, trial.request)
-        self.trials.append(trial)
-        self.known[place] = trial
+    def _learn(self, trial: Trial) -> None:
+        """Take in a trial that has got its outcome, here or elsewhere."""
         self.repeats = 0
         self._weigh(trial)
-        asked = [trial.request, *self.echoes.pop(place, [])]
-        self.strategy.tell([replace(trial.outcome, request=request) for request in asked])
+        told = self._outcome_for_strategy(trial)
+        echoes = [replace(told, request=request) for request in self.echoes.pop(trial.place, [])]
+        self.strategy.tell([told, *echoes])
         if self.failures >= FAILURES_IN_A_ROW and self.best is None:
             raise RunError(
-                f"the first {self.failures} candidates all failed; the last: {trial.outcome.note}",
+                f"the first {self.failures} candidates all failed; the last: {told.note}",
                 "this is the evaluator's fault rather than theirs: mend it and search in another run directory",
             )
+
+    def _outcome_for_strategy(self, trial: Trial) -> Outcome:
+        """The ids of requests are a strategy's own; those of another process's are not for it to count."""
+        assert trial.outcome is not None
+        if trial.stream == self.study.stream:
+            return trial.outcome
+        return replace(trial.outcome, request=replace(trial.request, id=FOREIGN))
 
     def _weigh(self, trial: Trial) -> None:
         """Keep the best; at equal score the earlier stays, so that a resumed search has the same winner."""
         assert trial.outcome is not None
+        self.trials.append(trial)
         self.recent_s.append(trial.duration_s)
         self.failures = self.failures + 1 if trial.outcome.status == "failed" else 0
-        self.useless += trial.outcome.status != "ok"
+        self.statuses[trial.outcome.status] += 1
         score = self.problem.objective.score(trial.outcome)
         if score is not None and (self.best_score is None or score > self.best_score):
             self.best, self.best_score = trial, score
@@ -214,17 +255,10 @@ class _Loop:
             parts.append("best " + ", ".join(f"{name} {values[name]:.4g}" for name in self._shown()))
         if new and elapsed_s > 0:
             parts.append(f"{60 * new / elapsed_s:.0f} a minute")
-        if self.useless:
-            parts.append(f"{self.useless} of {len(self.trials)} failed or over a limit")
+        for status in ("infeasible", "failed"):
+            if self.statuses[status]:
+                parts.append(f"{self.statuses[status] / len(self.trials):.0%} {status}")
         return ", ".join(parts)
 
     def _shown(self) -> tuple[str, ...]:
         return (self.problem.objective.metric, *self.problem.objective.limits)
-
-
-_Place: TypeAlias = tuple[str, float, str | None]
-
-
-def _place(fingerprint: str, request: Request) -> _Place:
-    """What makes an evaluation the same evaluation."""
-    return fingerprint, request.fidelity, request.continue_from

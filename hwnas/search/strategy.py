@@ -20,13 +20,17 @@ from hwnas.spaces.decisions import decisions_from_json as decisions_from_json  #
 
 Status = Literal["ok", "failed", "infeasible"]
 
+FOREIGN = -1
+"""The id of a request in an outcome that another process, at work on the same study, has asked for."""
+
 
 @dataclass(frozen=True)
 class Request:
     """A candidate to evaluate, by its canonical decisions.
 
-    ``id`` numbers a strategy's requests from 0. ``fidelity`` is how much of the full evaluation is wanted (1 is all of
-    it; an evaluator says what less means). ``continue_from`` is the checkpoint of an earlier outcome to go on from.
+    ``id`` numbers a strategy's requests from 0; :data:`FOREIGN` is one that another process's strategy made, whose
+    outcome can be learned from. ``fidelity`` is how much of the full evaluation is wanted (1 is all of it; an evaluator
+    says what less means). ``continue_from`` is the checkpoint of an earlier outcome to go on from.
     """
 
     decisions: Decisions = field(hash=False)
@@ -65,7 +69,8 @@ class Strategy(Protocol):
         """
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
-        """Outcomes in any order; also of requests that an earlier life of this search asked for."""
+        """Outcomes in any order; also of requests that an earlier life of this search, or another one (with the id
+        :data:`FOREIGN`), asked for."""
 
     def state(self) -> dict[str, Any]:
         """Everything that decides the future, as a JSON document."""

@@ -100,7 +100,7 @@ def test_failures_are_outcomes(tmp_path: Path) -> None:
         "",
         "",
         "miou is nan",
-        "MemoryError: out of memory",
+        "out of memory: out of memory",
         "",
         "miou is nan",
         "",

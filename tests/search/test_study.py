@@ -148,6 +148,6 @@ def test_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(study._storage._backend, "append_logs", full)
+    monkeypatch.setattr(study._store.storage._backend, "append_logs", full)
     with pytest.raises(RunError, match="No space left"):
         study.begin(Request(DECISIONS, 0), "abc", {})
