@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import networkx as nx
 
 from hwnas.errors import GenotypeError
-from hwnas.ir.node import Node, freeze_graph, inputs_of
+from hwnas.ir.node import Node, freeze_graph, node_of
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
     """``inputs`` are names without an op; ``output`` is the node (or input) whose value the cell gives.
 
-    ``graph`` is a frozen ``networkx.MultiDiGraph``: nodes carry ``op`` and ``params``, edges carry ``slot``.
+    ``graph`` is a frozen ``networkx.MultiDiGraph``: nodes carry ``op`` and ``params``, edges carry ``slot``. The cells
+    of supergraphs carry open decisions, too (see :class:`~hwnas.ir.node.Node`); those of genotypes do not.
     Build one with :meth:`of`.
     """
 
@@ -43,8 +44,7 @@ class Cell:
 
     def node(self, name: str) -> Node:
         """One node with its ordered inputs."""
-        data = self.graph.nodes[name]
-        return Node(name, data["op"], inputs_of(self.graph, name), data["params"])
+        return node_of(self.graph, name)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Cell) and (self.inputs, self.nodes, self.output) == (

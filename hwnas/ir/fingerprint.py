@@ -38,6 +38,14 @@ def fingerprint(what: Cell | OpGraph | Genotype) -> str:
 
 
 def _of_graph(graph: nx.MultiDiGraph, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> str:
+    labels, edges = labelled(graph, inputs, outputs)
+    return certificate(labels, edges)
+
+
+def labelled(
+    graph: nx.MultiDiGraph, inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> tuple[list[str], dict[tuple[int, int], str]]:
+    """(a text for each node, in the graph's order, a text for each two nodes that are joined): all that counts."""
     index = {name: i for i, name in enumerate(graph)}
     labels: list[str] = []
     commutative: list[bool] = []
@@ -45,12 +53,18 @@ def _of_graph(graph: nx.MultiDiGraph, inputs: tuple[str, ...], outputs: tuple[st
         op = data.get("op")
         role = (f"input{inputs.index(name)}" if op is None else "") + "!" * (name == outputs[0])
         role += "".join(f"?{i}" for i, output in enumerate(outputs[1:]) if name == output)
-        labels.append(json.dumps([op, role, _plain(data.get("params", {})), data.get("shape")]))
+        facts = [op, role, _plain(data.get("params", {})), data.get("shape")]
+        labels.append(json.dumps([*facts, repr(data["open"])] if "open" in data else facts))
         commutative.append(op in OPS and OPS.get(op).commutative)
-    slots: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for source, target, slot in graph.edges(data="slot"):
-        slots[index[source], index[target]].append(0 if commutative[index[target]] else slot)
-    return certificate(labels, {ends: repr(sorted(used)) for ends, used in slots.items()})
+    slots: dict[tuple[int, int], list[object]] = defaultdict(list)
+    for source, target, edge in graph.edges(data=True):
+        slot = 0 if commutative[index[target]] else edge["slot"]
+        slots[index[source], index[target]].append((slot, str(edge["gate"])) if "gate" in edge else slot)
+    return labels, {ends: repr(sorted(used, key=_place)) for ends, used in slots.items()}
+
+
+def _place(slot: object) -> tuple[object, str]:
+    return slot if isinstance(slot, tuple) else (slot, "")
 
 
 def _plain(params: Params) -> dict[str, object]:

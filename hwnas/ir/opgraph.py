@@ -9,9 +9,13 @@ from functools import cached_property
 import networkx as nx
 
 from hwnas.errors import GenotypeError
-from hwnas.ir.node import Node, freeze_graph, inputs_of
+from hwnas.ir.gates import Gate, Select
+from hwnas.ir.node import NOTHING, Node, freeze_graph, inputs_of, node_of
 from hwnas.ops.spec import OPS
 from hwnas.shapes import Params, Shape, format_shape
+
+GATED_OPS = ("add", "concat")
+"""They can do without some of their inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +27,9 @@ class OpGraph:
 
     A node's name is its origin: where in the skeleton and the cells it comes from (``"stage2/block1"``). Weights,
     prices and pictures are keyed by it. The input is the node :attr:`input`, which has a shape and no op.
+
+    In a *supergraph* decisions are open: edges into ``add`` and ``concat`` may carry a ``gate``, and nodes ``open``
+    parameters, which have their largest value in ``params`` and in the shapes. ``fix_gates`` closes them.
     """
 
     graph: nx.MultiDiGraph
@@ -43,13 +50,17 @@ class OpGraph:
         return tuple(self.node(name) for name in self.order)
 
     def node(self, name: str) -> Node:
-        data = self.graph.nodes[name]
-        return Node(name, data["op"], inputs_of(self.graph, name), data["params"])
+        return node_of(self.graph, name)
 
     def shape(self, name: str) -> Shape:
         """Output shape (C, H, W) of a node, or of the input."""
         shape: Shape = self.graph.nodes[name]["shape"]
         return shape
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether it is a supergraph."""
+        return any(node.is_open for node in self.nodes)
 
     @cached_property
     def only_auxiliary(self) -> frozenset[str]:
@@ -77,8 +88,24 @@ class GraphBuilder:
     def shape(self, name: str) -> Shape:
         return self._shapes[name]
 
-    def add(self, name: str, op: str, inputs: Sequence[str], params: Params | None = None) -> str:
-        """Add a node and return its name; an op that does not fit its inputs is a GenotypeError naming the node."""
+    def add(
+        self,
+        name: str,
+        op: str,
+        inputs: Sequence[str],
+        params: Params | None = None,
+        *,
+        gates: Mapping[int, Gate] = NOTHING,
+        open: Mapping[str, Select] = NOTHING,
+    ) -> str:
+        """Add a node and return its name; an op that does not fit its inputs is a GenotypeError naming the node.
+
+        ``gates`` (by slot, of ``add`` and ``concat`` only) and ``open`` parameters make a supergraph; the node is built
+        with the largest value of the latter.
+        """
+        if gates and op not in GATED_OPS:
+            raise GenotypeError(f"node {name!r} ({op}): only inputs of {' and '.join(GATED_OPS)} can have gates")
+        params = {**(params or {}), **{param: select.largest for param, select in open.items()}}
         for slot, source in enumerate(inputs):
             if source not in self._shapes:
                 raise GenotypeError(f"node {name!r} takes its input {slot} from {source!r}, which does not exist")
@@ -88,7 +115,7 @@ class GraphBuilder:
             if len(inputs) != spec.arity and not (spec.arity is None and inputs):
                 wanted = "one or more inputs" if spec.arity is None else f"{spec.arity} input(s)"
                 raise GenotypeError(f"op {op} takes {wanted}, not {len(inputs)}")
-            complete = spec.complete(params or {})
+            complete = spec.complete(params)
             shape = spec.infer_shape(shapes, complete)
         except ValueError as error:
             hint = getattr(error, "hint", "")
@@ -98,7 +125,7 @@ class GraphBuilder:
         if min(shape) < 1:
             raise GenotypeError(f"node {name!r} ({op}) would have the empty shape {format_shape(shape)}")
         self._shapes[name] = shape
-        self._nodes.append(Node(name, op, tuple(inputs), complete))
+        self._nodes.append(Node(name, op, tuple(inputs), complete, gates, open))
         return name
 
     def finish(self, output: str, auxiliary: Sequence[str] = ()) -> OpGraph:
@@ -108,3 +135,29 @@ class GraphBuilder:
         for node in self._nodes:
             graph.nodes[node.name]["shape"] = self._shapes[node.name]
         return OpGraph(nx.freeze(graph), self._input, output, tuple(auxiliary))
+
+
+class PrefixedBuilder(GraphBuilder):
+    """``builder`` for one of several like parts of a graph: what is added gets ``prefix`` before its name."""
+
+    def __init__(self, builder: GraphBuilder, prefix: str) -> None:
+        self._builder, self._prefix = builder, prefix
+
+    @property
+    def input(self) -> str:
+        return self._builder.input
+
+    def shape(self, name: str) -> Shape:
+        return self._builder.shape(name)
+
+    def add(
+        self,
+        name: str,
+        op: str,
+        inputs: Sequence[str],
+        params: Params | None = None,
+        *,
+        gates: Mapping[int, Gate] = NOTHING,
+        open: Mapping[str, Select] = NOTHING,
+    ) -> str:
+        return self._builder.add(self._prefix + name, op, inputs, params, gates=gates, open=open)

@@ -32,7 +32,8 @@ def place_cell(
 
     ``inputs`` maps the cell's inputs to nodes of the builder. ``given`` completes parameters that nodes leave out,
     where their op has them; ``stride`` goes to the ops next to the cell's inputs. A merge whose inputs differ in height
-    or width resizes the others bilinearly to the largest; a resize with a second input takes its size from that.
+    or width resizes the others bilinearly to the largest; a resize with a second input takes its size from that. Open
+    decisions of nodes stay open.
     """
     names = dict(inputs)
     for node in cell.nodes:
@@ -50,7 +51,7 @@ def place_cell(
             sources = _equal_sizes(builder, name, sources)
         elif spec.family == "resize" and spec.arity == 1 and len(sources) == 2:
             params["height"], params["width"] = builder.shape(sources.pop())[1:]
-        names[node.name] = builder.add(name, node.op, sources, params)
+        names[node.name] = builder.add(name, node.op, sources, params, gates=node.gates, open=node.open)
     return names[cell.output]
 
 

@@ -60,7 +60,7 @@ def place_searched_cell(
     """Add ``cell`` under ``prefix`` and return the node of its output.
 
     ``inputs`` are the nodes of its two inputs, already of equal size. Ops next to them take ``stride``; every op works
-    on ``channels``. What a concatenation joins is brought to ``channels`` and to the size of the smallest.
+    on ``channels``. What a concatenation joins is brought to ``channels`` and to the size of the smallest. Gates stay.
     """
     names = dict(zip(cell.inputs, inputs, strict=True))
     for node in cell.nodes:
@@ -68,7 +68,7 @@ def place_searched_cell(
         sources = [names[source] for source in node.inputs]
         if node.op in MERGES:
             ends = node.name == cell.output or node.op != "concat"
-            names[node.name] = _merge(builder, name, node.op, sources, channels if ends else None, manner)
+            names[node.name] = _merge(builder, name, node, sources, channels if ends else None, manner)
         else:
             own = stride if node.inputs[0] in cell.inputs else 1
             names[node.name] = _edge(builder, name, node, sources, channels, own, manner)
@@ -101,7 +101,9 @@ def _changed(builder: GraphBuilder, name: str, source: str, channels: int, strid
     return builder.add(name, "factorized_reduce", [source], {"channels": channels, "relu": manner.skip})
 
 
-def _merge(builder: GraphBuilder, name: str, op: str, sources: list[str], channels: int | None, manner: Manner) -> str:
+def _merge(
+    builder: GraphBuilder, name: str, node: Node, sources: list[str], channels: int | None, manner: Manner
+) -> str:
     """``sources`` joined at the size of the smallest; with ``channels``, each brought to that width before."""
     height, width = min(builder.shape(source)[1:] for source in sources)
     joined = []
@@ -115,7 +117,7 @@ def _merge(builder: GraphBuilder, name: str, op: str, sources: list[str], channe
             given = {"channels": wanted, "activation": "none"}
             source = builder.add(f"{name}/project{slot}", "conv_1x1", [source], given)
         joined.append(source)
-    return builder.add(name, op, joined)
+    return builder.add(name, node.op, joined, gates=node.gates)
 
 
 def project(builder: GraphBuilder, name: str, source: str, channels: int) -> str:

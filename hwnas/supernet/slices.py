@@ -48,7 +48,7 @@ def path_nodes(graph: OpGraph) -> Iterator[PathNode]:
     for node in graph.nodes:
         spec = OPS.get(node.op)
         call = spec.module(graph.input_shapes(node.name), node.params)
-        module, shapes = _skeleton(call.class_name, tuple(sorted(call.kwargs.items())))
+        module, shapes = skeleton_of(call)
         grouped = node.params.get("groups", 1) != 1
         uses = tuple(
             Use(
@@ -62,16 +62,20 @@ def path_nodes(graph: OpGraph) -> Iterator[PathNode]:
         yield PathNode(node, module, uses)
 
 
-@functools.lru_cache(maxsize=4096)
-def _skeleton(
-    class_name: str, kwargs: tuple[tuple[str, Value], ...]
-) -> tuple[nn.Module, tuple[tuple[str, tuple[int, ...]], ...]]:
+def skeleton_of(call: ModuleCall) -> tuple[nn.Module, tuple[tuple[str, tuple[int, ...]], ...]]:
     """A module on the meta device, and its parameters' names and shapes. BatchNorm always uses the batch's statistics.
 
     Modules are shared between nodes and paths: they hold no state.
     """
+    return _skeleton(call.class_name, tuple(sorted(call.kwargs.items())), call.source)
+
+
+@functools.lru_cache(maxsize=4096)
+def _skeleton(
+    class_name: str, kwargs: tuple[tuple[str, Value], ...], source: str
+) -> tuple[nn.Module, tuple[tuple[str, tuple[int, ...]], ...]]:
     with torch.device("meta"):
-        module = ModuleCall(class_name, dict(kwargs)).build()
+        module = ModuleCall(class_name, dict(kwargs), source).build()
     for part in module.modules():
         if isinstance(part, _BatchNorm):
             part.track_running_stats = False

@@ -21,7 +21,7 @@ def flatten_sums(graph: OpGraph) -> OpGraph:
     summands: dict[str, tuple[str, ...]] = {}
     nodes: list[Node] = []
     for node in graph.nodes:
-        if node.op == "add":
+        if node.op == "add" and not node.gates:
             flat = tuple(part for source in node.inputs for part in summands.get(source, (source,)))
             node = replace(node, inputs=flat) if len(flat) <= MOST else node
             summands[node.name] = node.inputs

@@ -39,7 +39,7 @@ def remove_dead_branches(graph: OpGraph, *, exact: bool = True) -> OpGraph:
 
 
 def _without_zeros(node: Node, zeros: set[str]) -> Node:
-    if node.op != "add" or not zeros.intersection(node.inputs):
+    if node.op != "add" or node.gates or not zeros.intersection(node.inputs):
         return node
     rest = tuple(source for source in node.inputs if source not in zeros)
     return replace(node, inputs=rest or node.inputs[:1])

@@ -32,7 +32,7 @@ def remove_identities(graph: OpGraph) -> OpGraph:
 
 def is_identity(graph: OpGraph, node: Node) -> bool:
     """Whether a node's output always equals its one input (bilinear resizing to the same size is exact)."""
-    if len(node.inputs) != 1:
+    if len(node.inputs) != 1 or node.is_open:
         return False
     if node.op in ("resize_bilinear", "resize_nearest"):
         return graph.shape(node.name) == graph.shape(node.inputs[0])

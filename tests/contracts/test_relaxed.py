@@ -1,0 +1,34 @@
+"""The contract of relaxed spaces on every one that is registered, by its narrow twin (see ``test_spaces``)."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwnas.spaces.base import SPACES
+from hwnas.spaces.relaxed import has_relaxation, relaxed
+from tests.contracts import relaxed_contract as contract
+from tests.contracts.test_spaces import narrow
+
+NAMES = [name for name in SPACES.names() if has_relaxation(SPACES.get(name))]
+SIZES: dict[str, contract.Size] = {"cas": (260, 288)}
+SMALL = (64, 96)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fixed_supergraph_is_the_genotype(name: str) -> None:
+    contract.check_fixed_supergraph_is_the_genotype(relaxed(narrow(name)), SIZES.get(name, SMALL), 5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_relaxed_network_is_the_compiled_one(name: str) -> None:
+    contract.check_network_is_the_compiled_one(relaxed(narrow(name)), SIZES.get(name, SMALL), 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_derive_undoes_embed(name: str) -> None:
+    contract.check_derive_undoes_embed(relaxed(SPACES.get(name)), 5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_relaxation_means_distributions(name: str) -> None:
+    contract.check_distributions(relaxed(SPACES.get(name)), 3)
