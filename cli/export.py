@@ -60,7 +60,7 @@ def command(
     ] = None,
     runner: Annotated[
         str | None,
-        typer.Option("--runner", metavar="KIND", help="Also write a program that needs no hwnas: python."),
+        typer.Option("--runner", metavar="KIND", help="Also write a program that needs no hwnas: python or cpp."),
     ] = None,
     target: Annotated[
         str, typer.Option("--target", metavar="SM,…", help="For tensorrt-rtx: the GPUs to build for, like sm86,sm89.")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 from hwnas.errors import HwnasError
-from hwnas.files import write_with
+from hwnas.exporters.artifact import MANIFEST
+from hwnas.files import write_text, write_with
 
-RUNNERS = {"python": ("run.py",)}
-"""Files of each kind, in ``exporters/runners``."""
+RUNNERS = {"python": ("run.py",), "cpp": ("cpp/main.cpp", "cpp/CMakeLists.txt")}
+"""Files of each kind, in ``exporters/runners`` and below an artifact's folder alike."""
 ENGINES_OF = {
     "python": ("onnx", "onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "openvino"),
+    "cpp": ("onnx", "onnxruntime"),
 }
 """Whose artifacts each kind runs."""
+CONTRACT = "cpp/contract.hpp"
+LABELS = 256
 
 
 def check_runner(kind: str, engine: str) -> None:
@@ -30,7 +37,59 @@ def write_runner(kind: str, directory: Path) -> list[Path]:
     """Write the program of that ``kind`` into an artifact's folder; the files written, the program first."""
     written = []
     for name in RUNNERS[kind]:
-        with as_file(files("hwnas.exporters.runners") / name) as source:
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        with as_file(files("hwnas.exporters.runners").joinpath(*name.split("/"))) as source:
             write_with(directory / name, partial(shutil.copyfile, source))
         written.append(directory / name)
+    if kind == "cpp":
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        write_text(directory / CONTRACT, contract_header(manifest))
+        written.append(directory / CONTRACT)
     return written
+
+
+def contract_header(manifest: Mapping[str, Any]) -> str:
+    """The manifest's input and output contracts as C++ constants: the program then parses nothing."""
+    given, output = manifest["input"], manifest["output"]
+    height, width = given["shape"][1:3] if given["layout"] == "NHWC" else given["shape"][2:]
+    colours = [item["color"] for item in manifest["classes"]]
+    # labels without a class are drawn grey
+    rows = [*colours, *([128, 128, 128] for _ in range(LABELS - len(colours)))][:LABELS]
+    mean, std = given.get("mean") or [0, 0, 0], given.get("std") or [1, 1, 1]
+    return f"""// What {manifest["entry"]} takes and gives, written with it from {MANIFEST}.
+#pragma once
+
+#include <cstdint>
+
+namespace contract {{
+constexpr const char* FOLDER = ENGINE_FOLDER;  // CMake says it
+constexpr const char* FILE = {_quoted(manifest["entry"])};
+constexpr const char* INPUT = {_quoted(given["name"])};
+constexpr const char* OUTPUT = {_quoted(output["name"])};
+constexpr int BATCH = {max(1, int(given["shape"][0]))};
+constexpr int HEIGHT = {int(height)};
+constexpr int WIDTH = {int(width)};
+constexpr int CLASSES = {len(colours)};
+constexpr bool TAKES_PIXELS = {_truth(given["dtype"] == "uint8")};  // uint8 NHWC, else float32 NCHW, normalised
+constexpr bool GIVES_LABELS = {_truth(output["dtype"] == "uint8")};  // uint8 NHW, else float32 logits NCHW
+constexpr float MEAN[] = {{{_floats(mean)}}};  // of red, green and blue between 0 and 1
+constexpr float STD[] = {{{_floats(std)}}};
+constexpr std::uint8_t COLOURS[{LABELS}][3] = {{{", ".join(_triple(row) for row in rows)}}};
+}}  // namespace contract
+"""
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _floats(values: Sequence[float]) -> str:
+    return ", ".join(f"{float(value)!r}f" for value in values)
+
+
+def _triple(values: Sequence[int]) -> str:
+    return "{" + ", ".join(str(int(value)) for value in values) + "}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,52 @@ def test_bad_input_ends_with_one_line(fault, exported, tmp_path) -> None:
     ended = program(exported["labels"].path.parent, *words, "-o", tmp_path / "out")
     assert ended.returncode != 0 and "Traceback" not in ended.stderr
     assert {"empty": "empty.png", "folder": "no image", "nothing": "--camera"}[fault] in ended.stderr
+
+
+@pytest.fixture(scope="module")
+def onnxruntime_cpp() -> Path:
+    """The folder of ONNX Runtime's C++ headers and library."""
+    if not (shutil.which("cmake") and shutil.which("g++")):
+        pytest.skip("cmake and g++ are needed to build the C++ runner")
+    folder = Path(os.environ.get("HWNAS_ONNXRUNTIME_CPP", "/usr"))
+    if not list(folder.glob("include/**/onnxruntime_cxx_api.h")):
+        pytest.skip("HWNAS_ONNXRUNTIME_CPP does not say where ONNX Runtime's C++ headers and library are")
+    return folder
+
+
+def built(folder: Path, onnxruntime: Path) -> Path:
+    """The C++ program of an artifact."""
+    source = write_runner("cpp", folder)[0].parent
+    for command in (
+        ["-S", source, "-B", source / "build", f"-DONNXRUNTIME={onnxruntime}"],
+        ["--build", source / "build"],
+    ):
+        ended = subprocess.run(["cmake", *map(str, command)], capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    return source / "build" / "segment"
+
+
+@pytest.mark.parametrize("form", [{}, {"preprocess": True, "argmax": True, "batch": 2}], ids=["logits", "labels"])
+def test_the_cpp_program_draws_the_same(form, network, genotype, images, onnxruntime_cpp, tmp_path) -> None:
+    artifact = export_artifact(
+        network, genotype, tmp_path / "a", engine="onnx", model=network_as_onnx(network), classes=CLASSES, **form
+    )
+    segment = built(artifact.path.parent, onnxruntime_cpp)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(images[0]).save(photos / "0.ppm")
+    Image.fromarray(images[1]).resize((2 * SIZE_HW[1] + 1, SIZE_HW[0] - 3)).save(photos / "1.ppm")
+    ended = subprocess.run([segment, photos, "-o", tmp_path / "cpp"], capture_output=True, text=True)
+    assert ended.returncode == 0 and ended.stdout.startswith("2 masks in "), ended.stderr
+    assert program(artifact.path.parent, photos, "-o", tmp_path / "python").returncode == 0
+    for name, equal in (("0", 1.0), ("1", 0.99)):  # resizing rounds otherwise here and there
+        ours = np.asarray(Image.open(next((tmp_path / "cpp").glob(f"{name}.p*"))))
+        theirs = np.asarray(Image.open(tmp_path / "python" / f"{name}.png"))
+        assert ours.shape == theirs.shape
+        assert (ours == theirs).all(-1).mean() >= equal
+    (photos / "torn.ppm").write_bytes((photos / "0.ppm").read_bytes()[:100])
+    ended = subprocess.run([segment, photos / "torn.ppm", "-o", tmp_path / "cpp"], capture_output=True, text=True)
+    assert ended.returncode == 2 and ended.stderr.endswith("torn.ppm ends early\n")
 
 
 def test_another_engines_artifact_and_unknown_kinds(exported, tmp_path) -> None:
