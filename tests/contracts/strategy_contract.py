@@ -60,7 +60,7 @@ def check_finds_feasible_ones_where_they_are_rare(make: Make) -> None:
 def check_never_repeats(make: Make) -> None:
     problem = toy_problem()
     asked = play(make(problem, seed=2), 60, np.random.default_rng(1))
-    assert len({problem.key(request.decisions) for request in asked}) == len(asked)
+    assert len({(problem.key(request.decisions), request.fidelity) for request in asked}) == len(asked)
     assert [request.id for request in asked] == list(range(len(asked)))
 
 
@@ -82,11 +82,12 @@ def check_waits_or_goes_on_but_never_stalls(make: Make) -> None:
 def check_ends_when_the_space_is_exhausted(make: Make) -> None:
     problem = toy_problem(budget_ms=1.5)  # all zero, or one depth of 1
     strategy = make(problem, seed=5)
-    asked = 0
+    asked: list[Request] = []
     while requests := strategy.ask(3):
-        asked += len(requests)
+        asked += requests
         strategy.tell([outcome_of(request) for request in requests])
-    assert asked == 9
+    assert len({problem.key(request.decisions) for request in asked}) == 9
+    assert len(asked) <= 9 * 3  # at as many fidelities as it has
 
 
 def check_seed_decides(make: Make) -> None:

@@ -6,8 +6,6 @@ twin of the space, listed in ``NARROW``: the same choices over fewer channels.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from hwnas.spaces.auto_deeplab import AutoDeepLabSpace
@@ -41,7 +39,11 @@ NARROW: dict[str, SearchSpace] = {
     "gas": GASSpace(layers=3, reductions=(1, 2), channels=2, head="aspp:width=8,rates=none"),
 }
 SMALL_SIZES = ((64, 96), (65, 97))
-SIZES: dict[str, tuple[contract.Size, ...]] = {"dpc": ((352, 352), (355, 367)), "cas": ((260, 288), (265, 289))}
+SIZES: dict[str, tuple[contract.Size, ...]] = {
+    "dpc": ((352, 352), (355, 367)),
+    "cas": ((260, 288), (265, 289)),
+    "auto-deeplab": ((96, 128), (97, 129)),
+}
 """Where the small ones are too small for a space."""
 DRAWN = {
     "cas": 40,
@@ -75,9 +77,4 @@ def test_genotypes_expand_and_round_trip(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPACES.names())
 def test_torch_counts_what_the_graph_says(name: str) -> None:
-    contract.check_torch_agrees(narrow(name), SIZES.get(name, SMALL_SIZES), 3)
-
-
-@pytest.mark.parametrize("name", SPACES.names())
-def test_onnx_runtime_computes_the_same(name: str, tmp_path: Path) -> None:
-    contract.check_exports(narrow(name), SIZES.get(name, SMALL_SIZES)[-1], 1, tmp_path)
+    contract.check_torch_agrees(narrow(name), SIZES.get(name, SMALL_SIZES), 20)
