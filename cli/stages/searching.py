@@ -155,10 +155,10 @@ def train_supernet(
 
 def load_supernet(field: Field, data: TrainingData, checkpoint: Path, seed: int) -> SharedWeights:
     """The shared weights that :func:`train_supernet` left in ``checkpoint``."""
-    from hwnas.compiler.weights import load_weights
+    from hwnas.supernet.train import load_shared
 
     shared = _fresh_weights(field, data, seed)
-    shared.load_state_dict(load_weights(checkpoint)[0])
+    load_shared(shared, checkpoint)
     return shared
 
 

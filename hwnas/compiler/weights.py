@@ -18,13 +18,19 @@ FORMAT = {"hwnas_format": "weights", "hwnas_format_version": "1"}
 
 def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
     """Write a network's (or a ``state_dict``'s) tensors to ``path``, beside and renamed, with ``metadata``."""
+    write_bytes(path, serialised(weights, metadata))
+
+
+def serialised(weights: nn.Module | Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The bytes of such a file."""
     from safetensors.torch import save
     from torch import nn
 
     state: Mapping[str, Tensor] = weights.state_dict() if isinstance(weights, nn.Module) else weights
     # clone: safetensors refuses tensors that share memory, as sliced supernet weights do
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
-    write_bytes(path, save(tensors, metadata={**{key: str(metadata[key]) for key in sorted(metadata)}, **FORMAT}))
+    written: bytes = save(tensors, metadata={**{key: str(metadata[key]) for key in sorted(metadata)}, **FORMAT})
+    return written
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

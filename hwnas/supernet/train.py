@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
-from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.data.batches import Batches
 from hwnas.data.cache import Arrays
-from hwnas.errors import HwnasError, RunError
+from hwnas.errors import HwnasError
 from hwnas.ir.opgraph import OpGraph
 from hwnas.progress import Progress
 from hwnas.shapes import Shape
@@ -24,14 +25,16 @@ from hwnas.spaces.base import Decisions
 from hwnas.supernet.prices import Price
 from hwnas.supernet.samplers.base import PathSampler
 from hwnas.supernet.shared import SharedWeights
-from hwnas.training.device import make_fabric
+from hwnas.training.checkpoint import Checkpoint, Part, part_of_log, part_of_optimizer, weights_in
+from hwnas.training.device import make_fabric, scaler_of
+from hwnas.training.identity import identity_of
 from hwnas.training.logs import Log
 from hwnas.training.loop import Fitted, Hooks, fit
 from hwnas.training.losses import class_weights, make_loss
 from hwnas.training.optimizer import make_optimizer
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget, Schedule, Spent
-from hwnas.training.train import augmentation_of, crop_of, logits_node
+from hwnas.training.sizes import augmentation_of, crop_of, logits_node
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -43,6 +46,10 @@ GraphOf = Callable[[Decisions, Shape], OpGraph]
 
 SUPERNET_RECIPE = Recipe(scale=(0.4, 1.0), balance="enet")
 """Crops of half the data's height and width, mostly of images shrunk to about half."""
+
+
+WEIGHTS = "weights"
+"""The part of a checkpoint that holds the shared tensors."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,6 @@ class _Tally:
 
     paths: int = 0
     price_ms: float = 0.0
-    rng: dict[str, Any] = field(default_factory=dict)
 
 
 def train_supernet(
@@ -83,6 +89,7 @@ def train_supernet(
     device: str = "cpu",
     threads: int | None = None,
     checkpoint: Path | None = None,
+    checkpoint_seconds: float = 30.0,
     log: Path | None = None,
     progress: Progress | None = None,
 ) -> SupernetTraining:
@@ -90,49 +97,47 @@ def train_supernet(
 
     Each step draws ``paths_per_step`` paths and gives each a batch of its own; their gradients are averaged. With a
     ``checkpoint`` (a .safetensors file, written every half minute and at the end) a killed training goes on from there,
-    on the same budget; the optimizer's moments start anew.
+    on the same budget, as if it had not been killed; :func:`load_shared` reads its weights. RunError if the file is of
+    another space, seed, recipe or other data.
     """
     fabric = make_fabric(recipe, device=device, threads=threads)
     shared.to(fabric.device)
     rng = np.random.default_rng([seed, 1])
-    tally = _Tally()
-    spent = Spent()
-    if checkpoint is not None and checkpoint.exists():
-        spent = _restore(checkpoint, shared, sampler, rng, tally)
+    tally, lines = _Tally(), Log(log)
+    optimizer = make_optimizer(shared.parameters(), recipe)
+    saved = None
+    if checkpoint is not None:
+        identity = identity_of(_facts(shared, classes, paths_per_step), arrays, indices, recipe=recipe, seed=seed)
+        saved = Checkpoint(checkpoint, identity, _parts(shared, optimizer, sampler, rng, tally))
+        saved.parts["log"] = part_of_log(lines, lambda: saved.spent.steps)
+        saved.restore()
+    spent = saved.spent if saved else Spent()
     weight = class_weights(arrays.masks[indices], classes, recipe.balance)
     loss_of = make_loss(recipe, None if weight is None else weight.to(fabric.device))
     crop_hw = crop_of(recipe, arrays)
-    optimizer = make_optimizer(shared.parameters(), recipe)
-
-    with Batches(
-        arrays,
-        indices,
-        recipe.batch,
-        augmentation_of(recipe, crop_hw),
-        seed=seed,
-        start=spent.steps * paths_per_step,
-        ahead=2,
-    ) as batches:
+    augmentation, start = augmentation_of(recipe, crop_hw), spent.steps * paths_per_step
+    with Batches(arrays, indices, recipe.batch, augmentation, seed=seed, start=start, ahead=2) as batches:
         step = _PathStep(shared, sampler, graph_of, price, loss_of, fabric, (3, *crop_hw), paths_per_step, rng, tally)
-
-        def save(now: Spent) -> None:
-            if checkpoint is not None:
-                _save(checkpoint, shared, sampler, rng, tally, now)
-
         fitted = fit(
             lambda first: step(first, batches),
             batches,
             optimizer,
             budget=budget,
-            schedule=Schedule(recipe.warmup, recipe.power),
+            schedule=Schedule.of(recipe),
             clip_norm=recipe.clip_norm,
+            scaler=scaler_of(fabric),
             spent=spent,
-            hooks=Hooks(checkpoint=save),
-            log=Log(log),
+            hooks=Hooks(checkpoint=saved.take if saved else None, checkpoint_seconds=checkpoint_seconds),
+            log=lines,
             progress=progress,
             label="train the supernet",
         )
     return SupernetTraining(fitted, tally.price_ms / max(1, tally.paths), tally.paths)
+
+
+def load_shared(shared: SharedWeights, checkpoint: Path) -> None:
+    """Put the weights that :func:`train_supernet` left in ``checkpoint`` into ``shared``."""
+    shared.load_state_dict(weights_in(checkpoint, WEIGHTS))
 
 
 @dataclass
@@ -178,32 +183,25 @@ class _PathStep:
         raise HwnasError("twenty sampled paths in a row do not fit the supernet's weights", "it is of another space")
 
 
-def _save(
-    path: Path, shared: SharedWeights, sampler: PathSampler, rng: np.random.Generator, tally: _Tally, spent: Spent
-) -> None:
-    state = {
-        "steps": spent.steps,
-        "seconds": spent.seconds,
-        "paths": tally.paths,
-        "price_ms": tally.price_ms,
-        "rng": rng.bit_generator.state,
-        "sampler": sampler.state(),
+def _parts(
+    shared: SharedWeights, optimizer: Optimizer, sampler: PathSampler, rng: np.random.Generator, tally: _Tally
+) -> dict[str, Part]:
+    def recall_rng(state: Any) -> None:
+        rng.bit_generator.state = state
+
+    def recall_tally(facts: Any) -> None:
+        tally.paths, tally.price_ms = int(facts["paths"]), float(facts["price_ms"])
+
+    return {
+        WEIGHTS: Part(shared.state_dict, shared.load_state_dict),
+        "optimizer": part_of_optimizer(optimizer),
+        "sampler": Part(facts=sampler.state, recall=sampler.restore),
+        "rng": Part(facts=lambda: rng.bit_generator.state, recall=recall_rng),
+        "tally": Part(facts=lambda: asdict(tally), recall=recall_tally),
     }
-    save_weights(shared.state_dict(), path, {"supernet": json.dumps(state)})
 
 
-def _restore(path: Path, shared: SharedWeights, sampler: PathSampler, rng: np.random.Generator, tally: _Tally) -> Spent:
-    try:
-        tensors, metadata = load_weights(path)
-    except RunError as error:
-        raise RunError(error.message, f"delete {path} to train the supernet anew") from error
-    try:
-        state: Mapping[str, Any] = json.loads(metadata["supernet"])
-        spent = Spent(int(state["steps"]), float(state["seconds"]))
-        tally.paths, tally.price_ms = int(state["paths"]), float(state["price_ms"])
-        rng.bit_generator.state = state["rng"]
-        sampler.restore(state["sampler"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise RunError(f"the supernet checkpoint {path} is damaged ({error})", "delete it and start again") from error
-    shared.load_state_dict(tensors)
-    return spent
+def _facts(shared: SharedWeights, classes: int, paths_per_step: int) -> dict[str, Any]:
+    shapes = sorted((key, list(extent.shape)) for key, extent in shared.extents.items())
+    digest = hashlib.sha256(json.dumps(shapes).encode()).hexdigest()[:16]
+    return {"supernet": digest, "classes": classes, "paths_per_step": paths_per_step}

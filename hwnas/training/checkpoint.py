@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
-from hwnas.compiler.weights import apply_weights, load_weights, save_weights
+from hwnas.compiler.weights import apply_weights, load_weights, serialised
 from hwnas.errors import RunError
+from hwnas.files import write_bytes
 from hwnas.rundir import differences
 from hwnas.training.logs import Log
 from hwnas.training.loop import DivergedError
@@ -89,16 +90,20 @@ class Checkpoint:
 
     path: Path
     identity: Mapping[str, Any]
-    parts: Mapping[str, Part]
+    parts: dict[str, Part]
     spent: Spent = field(default_factory=Spent)
     """As of the last time that it was saved or restored."""
 
     def save(self, spent: Spent) -> None:
-        """Write everything as it is after ``spent``. DivergedError, and the file stays as it was, if a weight or a
-        statistic is no longer finite."""
-        tensors = {
-            f"{part}/{name}": value for part, each in self.parts.items() for name, value in each.tensors().items()
-        }
+        """Write everything as it is after ``spent``; see :meth:`take`."""
+        self.take(spent)()
+
+    def take(self, spent: Spent) -> Callable[[], None]:
+        """Everything as it is after ``spent``, to be written by a call of what is returned, whatever happens before.
+
+        Raises DivergedError if a weight or a statistic is no longer finite.
+        """
+        tensors = {f"{name}/{key}": value for name, part in self.parts.items() for key, value in part.tensors().items()}
         broken = next((name for name, value in tensors.items() if not _finite(value)), None)
         if broken is not None:
             raise DivergedError(
@@ -111,8 +116,13 @@ class Checkpoint:
             "identity": self.identity,
             "facts": {name: part.facts() for name, part in self.parts.items()},
         }
-        save_weights(tensors, self.path, {TEXT: json.dumps(document)})
-        self.spent = spent
+        content = serialised(tensors, {TEXT: json.dumps(document)})
+
+        def write() -> None:
+            write_bytes(self.path, content)
+            self.spent = spent
+
+        return write
 
     def restore(self) -> bool:
         """Put every part back as it was saved, and ``spent``; whether there was a file.
@@ -122,9 +132,9 @@ class Checkpoint:
         if not self.path.exists():
             return False
         tensors, document = read_checkpoint(self.path)
-        for field, was, now in differences(document["identity"], json.loads(json.dumps(dict(self.identity)))):
+        for name, was, now in differences(document["identity"], json.loads(json.dumps(dict(self.identity)))):
             raise RunError(
-                f"the checkpoint {self.path} is of another training: {field} was {_short(was)}, not {_short(now)}",
+                f"the checkpoint {self.path} is of another training: {name} was {_short(was)}, not {_short(now)}",
                 "resume it with what it was started with, or start another run directory",
             )
         self.spent = Spent(int(document["steps"]), float(document["seconds"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,23 +11,16 @@ from torch import Tensor
 
 from hwnas.data.cache import Arrays
 from hwnas.training.recipe import Recipe
-from hwnas.training.schedule import Budget
 
 SAMPLED = 8
 """Images that are looked at to tell data from other data."""
 
 
 def identity_of(
-    what: Mapping[str, Any], arrays: Arrays, indices: np.ndarray, *, recipe: Recipe, budget: Budget, seed: int
+    what: Mapping[str, Any], arrays: Arrays, indices: np.ndarray, *, recipe: Recipe, seed: int
 ) -> dict[str, Any]:
-    """A JSON document: ``what`` is trained (a network's or a space's facts), on what, how, how long, and the seed."""
-    return {
-        **what,
-        "data": data_facts(arrays, indices),
-        "recipe": recipe.to_dict(),
-        "budget": asdict(budget),
-        "seed": seed,
-    }
+    """A JSON document: ``what`` is trained (a network's or a space's facts), on what, how, and the seed."""
+    return {**what, "data": data_facts(arrays, indices), "recipe": recipe.to_dict(), "seed": seed}
 
 
 def data_facts(arrays: Arrays, indices: np.ndarray) -> dict[str, Any]:

@@ -42,11 +42,15 @@ class Fitted:
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
     """What else happens: before each step (with the fraction of the budget that is spent), after it (a moving
-    average), and every ``checkpoint_seconds`` and at the end."""
+    average), and every ``checkpoint_seconds`` and at the end.
+
+    ``checkpoint`` takes the state and returns what writes it. That is called when the next step has found a finite
+    loss: a state that would diverge does not replace a good one.
+    """
 
     before_step: Callable[[Spent, float], None] | None = None
     after_step: Callable[[Spent], None] | None = None
-    checkpoint: Callable[[Spent], None] | None = None
+    checkpoint: Callable[[Spent], Callable[[], None]] | None = None
     checkpoint_seconds: float = 30.0
 
 
@@ -78,6 +82,7 @@ def fit(
     spent = spent or Spent()
     start = last_checkpoint = clock() - spent.seconds
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    write_state = _written_already
     with (progress or Silent()).task(label, 1.0) as task:
         source = iter(batches)
         while (fraction := budget.fraction(spent)) < until:
@@ -97,19 +102,25 @@ def fit(
                     f"{label} diverged at step {spent.steps + 1}: loss {figures['loss']:.4g}, gradient norm {norm:.4g}",
                     f"lower the learning rate (it was {lr:.3g})",
                 )
+            write_state()
+            write_state = _written_already
             _update(optimizer, scaler)
             spent = Spent(spent.steps + 1, clock() - start)
             log.add(spent, figures, lr=lr)
             if hooks.after_step:
                 hooks.after_step(spent)
             if hooks.checkpoint and clock() - last_checkpoint >= hooks.checkpoint_seconds:
-                hooks.checkpoint(spent)
+                write_state = hooks.checkpoint(spent)
                 last_checkpoint = clock()
             task.update(budget.fraction(spent), f"step {spent.steps}, loss {figures['loss']:.3f}")
     log.flush(spent)
     if hooks.checkpoint:
-        hooks.checkpoint(spent)
+        hooks.checkpoint(spent)()
     return Fitted(spent, tuple(log.losses))
+
+
+def _written_already() -> None:
+    """There is no state to be written."""
 
 
 def _set_lr(optimizer: Optimizer, factor: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +119,12 @@ def train_network(
             facts = {
                 "network": fingerprint(network.graph),
                 "classes": classes,
+                "budget": asdict(budget),
                 "initial": tensors_digest(initial),
                 "teacher": "" if teacher is None else teacher.identity,
                 "repeatable": [device, torch.get_num_threads()] if repeatable else [],
             }
-            identity = identity_of(facts, arrays, indices, recipe=recipe, budget=budget, seed=seed)
+            identity = identity_of(facts, arrays, indices, recipe=recipe, seed=seed)
             stack.enter_context(training.keep(checkpoint, identity, checkpoint_seconds))
         fitted = training.run()
         recalibrate(network, _full_images(arrays, indices, fabric))
@@ -167,7 +168,7 @@ class _Training:
         if not saved.restore():
             saved.save(Spent())
         self.spent = saved.spent
-        self.hooks = replace(self.hooks, checkpoint=saved.save, checkpoint_seconds=seconds)
+        self.hooks = replace(self.hooks, checkpoint=saved.take, checkpoint_seconds=seconds)
         return saved.kept()
 
     def run(self) -> Fitted:

@@ -70,9 +70,8 @@ def train(shared, arrays, steps, **options):
         np.arange(10),
         3,
         budget=Budget(steps=steps),
-        price=lambda decisions: float(decisions["width"]),
         recipe=RECIPE,
-        **options,
+        **{"price": lambda decisions: float(decisions["width"]), **options},
     )
 
 
@@ -102,19 +101,47 @@ def test_several_paths_a_step(arrays):
     assert train(weights(), arrays, 4, paths_per_step=2).paths == 8
 
 
-def test_a_killed_training_goes_on(arrays, tmp_path):
-    path = tmp_path / "supernet.safetensors"
-    first = weights()
-    train(first, arrays, 5, checkpoint=path)
-    second = weights(seed=1)
-    log = tmp_path / "log.jsonl"
-    trained = train(second, arrays, 8, checkpoint=path, log=log)
-    assert trained.steps == 8
-    assert trained.paths == 8
+class Killed(BaseException):
+    pass
+
+
+class KillAt:
+    """A price that is asked for once a path, and ends everything at the path of that number."""
+
+    def __init__(self, path: int) -> None:
+        self.left = path
+
+    def __call__(self, decisions):
+        self.left -= 1
+        if not self.left:
+            raise Killed
+        return float(decisions["width"])
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(arrays, tmp_path):
+    path, log = tmp_path / "supernet.safetensors", tmp_path / "log.jsonl"
+    whole = weights()
+    wanted = train(whole, arrays, 8)
+    for kill in (3, 4, 9):
+        shared = weights(seed=1 if path.exists() else 0)
+        try:
+            done = train(shared, arrays, 8, checkpoint=path, checkpoint_seconds=0.0, log=log, price=KillAt(kill))
+        except Killed:
+            continue
+    assert all(torch.equal(shared.tensors[key], whole.tensors[key]) for key in whole.tensors)
+    assert (done.steps, done.paths, done.mean_path_ms) == (8, 8, wanted.mean_path_ms)
+    assert done.fitted.losses == wanted.fitted.losses
     third = weights(seed=2)
     assert train(third, arrays, 8, checkpoint=path).steps == 8  # nothing is left to do
-    assert all(torch.equal(third.tensors[key], second.tensors[key]) for key in third.tensors)
+    assert all(torch.equal(third.tensors[key], shared.tensors[key]) for key in third.tensors)
     assert json.loads(log.read_text().splitlines()[-1])["step"] == 8
+
+
+def test_error_names_what_differs_from_the_checkpoint(arrays, tmp_path):
+    path = tmp_path / "supernet.safetensors"
+    train(weights(), arrays, 1, checkpoint=path)
+    with pytest.raises(RunError, match="seed was 0, not 3"):
+        train(weights(), arrays, 2, checkpoint=path, seed=3)
 
 
 def test_error_on_a_damaged_checkpoint(arrays, tmp_path):

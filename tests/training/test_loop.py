@@ -112,7 +112,7 @@ def test_infinite_gradient_is_noticed_where_it_is_clipped(quadratic):
 def test_checkpoints_come_by_the_clock_and_at_the_end(quadratic):
     _, optimizer, step = quadratic
     saved = []
-    hooks = Hooks(checkpoint=lambda spent: saved.append(spent.steps), checkpoint_seconds=10.0)
+    hooks = Hooks(checkpoint=lambda spent: lambda: saved.append(spent.steps), checkpoint_seconds=10.0)
     fit(step, itertools.count(), optimizer, budget=Budget(steps=12), hooks=hooks, clock=Clock())
     assert saved[-1] == 12
     assert len(saved) >= 3
@@ -138,3 +138,34 @@ def test_moving_average_warms_up():
         average.update_parameters(network)
     # a fixed decay of 0.999 would still be near 1 after a hundred steps
     assert 80 < average.module.weight.item() < 100
+
+
+def test_a_state_is_written_when_the_next_loss_is_finite(quadratic):
+    _, optimizer, step = quadratic
+    written = []
+    hooks = Hooks(checkpoint=lambda spent: lambda: written.append(spent.steps), checkpoint_seconds=0.0)
+
+    def bad(batch):
+        return step(batch) if batch < 3 else {"loss": float("nan")}
+
+    with pytest.raises(DivergedError):
+        fit(bad, itertools.count(), optimizer, budget=Budget(steps=10), hooks=hooks)
+    assert written == [1, 2]
+
+
+def test_overflown_gradients_are_left_out_with_a_scaler(quadratic):
+    weight, optimizer, _ = quadratic
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+
+    def step(batch):
+        loss = (weight**2).sum()
+        scaler.scale(loss).backward()
+        if batch == 1:
+            weight.grad.fill_(float("inf"))
+        return {"loss": loss.item()}
+
+    values = []
+    hooks = Hooks(after_step=lambda spent: values.append(weight.item()))
+    schedule = Schedule(warmup=0.0, curve="constant")
+    fit(step, range(3), optimizer, budget=Budget(steps=3), scaler=scaler, hooks=hooks, schedule=schedule, clip_norm=99)
+    assert values == pytest.approx([3.2, 3.2, 2.56])  # 4 - 0.1 * 2 * 4; nothing; 3.2 - 0.1 * 2 * 3.2
