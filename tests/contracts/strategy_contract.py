@@ -1,4 +1,7 @@
-"""What every search strategy must keep to. ``make(problem, seed=…)`` makes one; each check is a function."""
+"""What every search strategy must keep to. ``make(problem, seed=…)`` makes one; each check is a function.
+
+Strategies that take long to think are played for fewer rounds: those of ``make.rounds`` (a share) if it has that.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,11 @@ from hwnas.search.strategy import Outcome, Request, Strategy
 from hwnas.spaces.decisions import canonical, check
 
 Make = Callable[..., Strategy]
+
+
+def turns(make: Make, count: int) -> int:
+    """``count``, or the part of it that a slow strategy is played for."""
+    return round(count * getattr(make, "rounds", 1.0))
 
 
 def play(strategy: Strategy, rounds: int, rng: np.random.Generator, most: int = 4) -> list[Request]:
@@ -43,7 +51,7 @@ def outcome_of(request: Request) -> Outcome:
 
 def check_asks_only_feasible_and_canonical(make: Make) -> None:
     problem = toy_problem(budget_ms=6.0)
-    for request in play(make(problem, seed=1), 40, np.random.default_rng(0)):
+    for request in play(make(problem, seed=1), turns(make, 40), np.random.default_rng(0)):
         check(problem.space, request.decisions)
         assert canonical(problem.space, request.decisions) == dict(request.decisions)
         assert problem.feasible(request.decisions)
@@ -91,7 +99,7 @@ def check_ends_when_the_space_is_exhausted(make: Make) -> None:
 
 
 def check_seed_decides(make: Make) -> None:
-    runs = [play(make(toy_problem(), seed=seed), 20, np.random.default_rng(0)) for seed in (7, 7, 8)]
+    runs = [play(make(toy_problem(), seed=seed), turns(make, 20), np.random.default_rng(0)) for seed in (7, 7, 8)]
     decisions = [[dict(request.decisions) for request in run] for run in runs]
     assert decisions[0] == decisions[1] != decisions[2]
 
@@ -99,14 +107,14 @@ def check_seed_decides(make: Make) -> None:
 def check_restored_state_has_the_same_future(make: Make) -> None:
     for rounds in (0, 1, 15, 40):
         strategy = make(toy_problem(), seed=9)
-        play(strategy, rounds, np.random.default_rng(rounds))
+        play(strategy, turns(make, rounds), np.random.default_rng(rounds))
         in_flight = strategy.ask(2)
         state: dict[str, Any] = json.loads(json.dumps(strategy.state(), allow_nan=False))
         restored = make(toy_problem(), seed=0)
         restored.restore(state)
         for twin in (strategy, restored):
             twin.tell([outcome_of(request) for request in in_flight])
-        futures = [play(twin, 25, np.random.default_rng(5)) for twin in (strategy, restored)]
+        futures = [play(twin, turns(make, 25), np.random.default_rng(5)) for twin in (strategy, restored)]
         assert futures[0] == futures[1]
         assert strategy.state() == restored.state()
 
@@ -123,12 +131,12 @@ def check_told_history_has_the_same_future(make: Make) -> None:
     """Resuming: a new strategy with the same seed is told what happened, in order, and goes on the same way."""
     strategy, resumed = make(toy_problem(), seed=11), make(toy_problem(), seed=11)
     history = []
-    for _ in range(45):
+    for _ in range(turns(make, 45)):
         (request,) = strategy.ask(1)
         history.append(outcome_of(request))
         strategy.tell(history[-1:])
     resumed.tell(history)
-    futures = [play(twin, 20, np.random.default_rng(5), most=1) for twin in (strategy, resumed)]
+    futures = [play(twin, turns(make, 20), np.random.default_rng(5), most=1) for twin in (strategy, resumed)]
     assert futures[0] == futures[1]
 
 

@@ -11,21 +11,47 @@ import pytest
 from strategy_contract import CHECKS, Make, best_after
 from toy_space import toy_problem
 
+from hwnas.search.make import refusal
 from hwnas.search.strategy import STRATEGIES
-
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "crnas": {"outer": "x0", "beam": 1},  # its own outer choice is none of the toy space's
     "dpc": {"candidates": 6, "finalists": 2},
     "econas": {"population": 6, "batch": 4},
+    "gp": {"startup": 2},
+    "nsga2": {"population": 6},
+    "nsga3": {"population": 6},
+    "rl": {"batch": 3, "epochs": 2, "hidden": 8},
+    "tpe": {"startup": 4},
 }
-"""What makes a strategy serve the toy space, in few evaluations."""
+"""What makes a strategy serve the toy space, or learn from its first few evaluations."""
+
+ROUNDS: Mapping[str, float] = {"gp": 0.1, "nsga2": 0.4, "nsga3": 0.3, "rl": 0.4, "tpe": 0.3}
+"""Share of the rounds that strategies are played for that take long to think."""
+
+
+def maker(name: str) -> Make:
+    """The strategy called ``name`` as the contract plays it; skipped if it does not serve the toy space."""
+    factory = STRATEGIES.get(name)
+    if (reason := refusal(factory, toy_problem())) is not None:
+        pytest.skip(f"{name} does not serve it: {reason}")
+    make = partial(factory, **OPTIONS.get(name, {}))
+    make.rounds = ROUNDS.get(name, 1.0)  # type: ignore[attr-defined]
+    return make
 
 
 @pytest.mark.parametrize("name", STRATEGIES.names())
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 def test_strategy_keeps_the_contract(name: str, check: Callable[[Make], None]) -> None:
-    check(partial(STRATEGIES.get(name), **OPTIONS.get(name, {})))
+    if name == "gp":
+        pytest.importorskip("scipy")
+    check(maker(name))
+
+
+@pytest.mark.parametrize("options", [{"around": "evolution", "around_population": 6, "eta": 2}, {"brackets": 2}])
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_halving_keeps_the_contract_around_others(options: dict[str, Any], check: Callable[[Make], None]) -> None:
+    check(partial(STRATEGIES.get("halving"), **options))
 
 
 def test_evolution_keeps_the_contract_with_crossover() -> None:

@@ -1,0 +1,87 @@
+"""CR-NAS: all allocations first, then the blocks of the best one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toy_space import toy_problem
+
+from hwnas.errors import HwnasError
+from hwnas.search.crnas import Crnas
+from hwnas.search.make import check_serves
+from hwnas.search.objective import Objective
+from hwnas.search.problem import Problem
+from hwnas.search.strategy import Outcome, Request
+from hwnas.spaces.base import SPACES, Decisions
+
+SPACE = SPACES.get("crnas-resnet18")
+BEST = (3, 1, 2, 2)
+DILATED = {"block2.dilation": 3, "block5.dilation": 2}
+
+
+def score(decisions: Decisions) -> float:
+    """Best in the allocation :data:`BEST`, with the dilations :data:`DILATED`, each of which helps by itself."""
+    near = -float(np.abs(np.array(decisions["allocation"]) - np.array(BEST)).sum())
+    return near + sum(0.1 * (decisions[name] == value) for name, value in DILATED.items())
+
+
+def played(strategy: Crnas, rounds: int) -> list[Request]:
+    asked = []
+    for _ in range(rounds):
+        (request,) = strategy.ask(1)
+        asked.append(request)
+        strategy.tell([Outcome(request, {"miou": score(request.decisions)})])
+    return asked
+
+
+def test_allocations_come_first_all_of_them_undilated() -> None:
+    allocations = SPACE.choices[0].options
+    asked = played(Crnas(Problem(SPACE, Objective()), seed=0), len(allocations))
+    assert [request.decisions["allocation"] for request in asked] == list(allocations)
+    assert {request.decisions[f"block{i}.dilation"] for request in asked for i in range(1, 9)} == {1}
+
+
+def test_greedy_search_of_dilations_in_the_best_allocation_finds_them() -> None:
+    strategy = Crnas(Problem(SPACE, Objective()), seed=0, beam=2)
+    asked = played(strategy, 9 + 2 + 2 * 2 * 7)
+    greedy = asked[9:]
+    assert {request.decisions["allocation"] for request in greedy} == {BEST}
+    best = max(greedy, key=lambda request: score(request.decisions)).decisions
+    assert {name: value for name, value in best.items() if name != "allocation" and value != 1} == DILATED
+
+
+def test_blocks_that_are_not_decided_stay_undilated() -> None:
+    asked = played(Crnas(Problem(SPACE, Objective()), seed=0, beam=1), 9 + 2 * 8)
+    for place, request in enumerate(asked[9:]):
+        later = [request.decisions[f"block{i}.dilation"] for i in range(place // 2 + 2, 9)]
+        assert set(later) <= {1}
+
+
+def test_allocations_over_the_budget_are_left_out() -> None:
+    def price(decisions: Decisions) -> dict[str, float]:
+        return {"latency_ms": float(decisions["allocation"][0])}  # type: ignore[index,arg-type]
+
+    problem = Problem(SPACE, Objective("miou", {"latency_ms": 2.0}), price)
+    asked = played(Crnas(problem, seed=0), 6)
+    assert max(request.decisions["allocation"][0] for request in asked) <= 2  # type: ignore[index,type-var]
+
+
+def test_the_second_level_waits_for_the_first() -> None:
+    strategy = Crnas(Problem(SPACE, Objective()), seed=0)
+    first = strategy.ask(50)
+    assert len(first) == len(SPACE.choices[0].options)
+    strategy.tell([evaluate_flat(request) for request in first[:-1]])
+    assert strategy.ask(1) == []
+    strategy.tell([evaluate_flat(first[-1])])
+    assert strategy.ask(1)
+
+
+def evaluate_flat(request: Request) -> Outcome:
+    return Outcome(request, {"miou": 0.5})
+
+
+def test_another_space_is_refused_with_those_it_can_search() -> None:
+    with pytest.raises(HwnasError, match=r"has no choice 'allocation'.*crnas-resnet18"):
+        Crnas(toy_problem(), seed=0)
+    with pytest.raises(HwnasError, match=r"crnas cannot search the space toy(.|\n)*evolution"):
+        check_serves("crnas", toy_problem())
