@@ -16,12 +16,14 @@ finer features than its own, and none are given to the head.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.cell import Cell
+from hwnas.ir.gates import Gate, Is
 from hwnas.ir.genotype import Genotype
-from hwnas.ir.opgraph import GraphBuilder, OpGraph
+from hwnas.ir.opgraph import GraphBuilder, OpGraph, PrefixedBuilder
 from hwnas.shapes import Params, Shape
 from hwnas.skeletons.base import SKELETONS
 from hwnas.skeletons.heads import add_head
@@ -44,11 +46,85 @@ def auto_deeplab(genotype: Genotype, input_shape: Shape, classes: int) -> OpGrap
     outputs = _stem(builder)
     level = 0
     for layer, target in enumerate(path):
-        outputs.append(_layer(builder, cell, f"cell{layer}", outputs[-2:], filters, level, target))
+        name = f"cell{layer}"
+        channels = filters << target
+        current, size_hw = _current(builder, name, outputs[-1], level, target)
+        previous = _adjusted(builder, f"{name}/previous", outputs[-2], size_hw, channels)
+        outputs.append(_cell(builder, cell, name, current, previous, channels, strides=target > level))
         level = target
-    last = builder.add("relu", "relu", [outputs[-1]])
-    features = {STEM_STRIDE: outputs[2 + min(LOW_LEVEL_LAYER, len(path) - 1)], STEM_STRIDE << level: last}
-    return builder.finish(add_head(builder, head, features, classes))
+    low = outputs[2 + min(LOW_LEVEL_LAYER, len(path) - 1)]
+    return builder.finish(_head(builder, head, low, outputs[-1], level, classes))
+
+
+def step_choice(layer: int, level: int) -> str:
+    """The soft choice of where a path goes on from a place; its options are levels."""
+    return f"path.layer{layer}.level{level}"
+
+
+def trellis(cell: Cell, layers: int, filters: int, head: str, input_shape: Shape, classes: int) -> OpGraph:
+    """All paths in one graph: a copy of ``cell`` on every edge between places, gated by :func:`step_choice`.
+
+    A place's value is the sum of what its edges bring, each weighted as equation 6 of the paper has it; the older input
+    of a cell is the sum of what leads to the place of its newer one. A head stands on every last place and on nothing
+    else: GenotypeError for one that takes finer features, too (``aspp`` needs ``decoder=none``).
+    """
+    builder = GraphBuilder(input_shape)
+    older, newer = _stem(builder)
+    places: list[dict[int, str]] = [{-1: older}, {0: newer}]
+    for layer in range(layers):
+        made: dict[int, list[tuple[str, int]]] = {}
+        for level, current in places[-1].items():
+            for target in [0] if not layer else _targets(level):
+                name = f"cell{layer}/from{level}to{target}"
+                channels = filters << target
+                source, size_hw = _current(builder, name, current, level, target)
+                previous = _previous(builder, name, layer, level, places[-2], size_hw, channels)
+                output = _cell(builder, cell, name, source, previous, channels, strides=target > level)
+                made.setdefault(target, []).append((output, level))
+        places.append({target: _place(builder, layer, target, arriving) for target, arriving in made.items()})
+    return builder.finish(_heads(builder, head, places[-1], classes))
+
+
+def _targets(level: int) -> list[int]:
+    return [target for target in (level - 1, level, level + 1) if 0 <= target < LEVELS]
+
+
+def _place(builder: GraphBuilder, layer: int, target: int, arriving: Sequence[tuple[str, int]]) -> str:
+    if not layer:
+        return arriving[0][0]
+    gates: dict[int, Gate] = {
+        slot: Is(step_choice(layer - 1, level), target) for slot, (_, level) in enumerate(arriving)
+    }
+    return builder.add(f"cell{layer}/at{target}", "add", [output for output, _ in arriving], gates=gates)
+
+
+def _previous(
+    builder: GraphBuilder,
+    name: str,
+    layer: int,
+    level: int,
+    places: Mapping[int, str],
+    size_hw: tuple[int, int],
+    channels: int,
+) -> str:
+    """What a cell takes for the layer before the last: all that can lead to the last one's ``level``."""
+    if layer < 2:
+        (only,) = places.values()
+        return _adjusted(builder, f"{name}/previous", only, size_hw, channels)
+    before = [there for there in places if abs(there - level) <= 1]
+    adjusted = [_adjusted(builder, f"{name}/previous{there}", places[there], size_hw, channels) for there in before]
+    gates: dict[int, Gate] = {slot: Is(step_choice(layer - 2, there), level) for slot, there in enumerate(before)}
+    return builder.add(f"{name}/previous", "add", adjusted, gates=gates)
+
+
+def _heads(builder: GraphBuilder, head: str, places: Mapping[int, str], classes: int) -> str:
+    """The sum of the logits of a head on every last place, as in the paper; a head is there where its place is."""
+    logits = []
+    for level, value in places.items():
+        own = PrefixedBuilder(builder, f"head{level}/")
+        rectified = own.add("relu", "relu", [value])
+        logits.append(add_head(own, head, {STEM_STRIDE << level: rectified}, classes))
+    return builder.add("logits", "add", logits)
 
 
 def check_path(path: tuple[int, ...]) -> None:
@@ -73,25 +149,46 @@ def _stem(builder: GraphBuilder) -> list[str]:
     return [second, builder.add("stem/conv2", "conv_3x3", [rectified], {"channels": 128, "stride": 2, **plain})]
 
 
-def _layer(
-    builder: GraphBuilder, cell: Cell, name: str, before: list[str], filters: int, level: int, target: int
-) -> str:
-    """One cell at level ``target``; ``before`` are the outputs of the two layers before it, the last at ``level``."""
-    previous, current = before
-    channels, (_, height, width) = filters << target, builder.shape(builder.input)
+def _current(
+    builder: GraphBuilder, name: str, source: str, level: int, target: int
+) -> tuple[str, tuple[int, int]]:
+    """The last layer's output, resized where the path goes to a finer level, and its size."""
     if target < level:
+        _, height, width = builder.shape(builder.input)
         stride = STEM_STRIDE << target
-        current = resized(builder, f"{name}/up", current, (-(-height // stride), -(-width // stride)))
-    previous = resized(builder, f"{name}/previous/resize", previous, builder.shape(current)[1:])
-    if builder.shape(previous)[0] != channels:
-        previous = builder.add(f"{name}/previous/project", "nor_conv_1x1", [previous], {"channels": channels})
+        source = resized(builder, f"{name}/up", source, (-(-height // stride), -(-width // stride)))
+    _, height, width = builder.shape(source)
+    return source, (height, width)
+
+
+def _adjusted(builder: GraphBuilder, name: str, source: str, size_hw: tuple[int, int], channels: int) -> str:
+    """The output of the layer before the last, brought to the size of the last one's and to the cell's width."""
+    source = resized(builder, f"{name}/resize", source, size_hw)
+    if builder.shape(source)[0] == channels:
+        return source
+    return builder.add(f"{name}/project", "nor_conv_1x1", [source], {"channels": channels})
+
+
+def _cell(
+    builder: GraphBuilder, cell: Cell, name: str, current: str, previous: str, channels: int, *, strides: bool
+) -> str:
+    """One cell on ``channels``, with a stride of 2 where it leads to a coarser level."""
     current = builder.add(f"{name}/current/project", "nor_conv_1x1", [current], {"channels": channels})
-    if target > level:
-        cell, stride = _strided(cell), 2
-    else:
-        stride = 1
     inputs = {"current": current, "previous": previous}
-    return place_cell(builder, cell, name, {key: inputs[key] for key in cell.inputs}, stride=stride, channels=channels)
+    return place_cell(
+        builder,
+        _strided(cell) if strides else cell,
+        name,
+        {key: inputs[key] for key in cell.inputs},
+        stride=2 if strides else 1,
+        channels=channels,
+    )
+
+
+def _head(builder: GraphBuilder, head: str, low: str, last: str, level: int, classes: int) -> str:
+    """The head on the last cell's output, at ``level``, and the low-level features."""
+    rectified = builder.add("relu", "relu", [last])
+    return add_head(builder, head, {STEM_STRIDE: low, STEM_STRIDE << level: rectified}, classes)
 
 
 def _strided(cell: Cell) -> Cell:

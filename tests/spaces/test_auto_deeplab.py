@@ -14,9 +14,10 @@ from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.genotype import Genotype
 from hwnas.skeletons.auto_deeplab import check_path
 from hwnas.skeletons.base import expand
-from hwnas.spaces.auto_deeplab import AutoDeepLabSpace, block_cell, paths
+from hwnas.spaces.auto_deeplab import AutoDeepLabSpace, block_cell
 from hwnas.spaces.base import SPACES
 from hwnas.spaces.decisions import size
+from hwnas.spaces.trellis import paths
 from hwnas.zoo.catalog import load
 from hwnas.zoo.notation.auto_deeplab import read_auto_deeplab
 from hwnas.zoo.published import figures
@@ -27,7 +28,7 @@ PATH = (0, 0, 0, 1, 2, 1, 2, 2, 3, 3, 2, 1)
 
 
 def test_the_space_has_the_size_that_the_paper_says() -> None:
-    assert len(paths(11, 0)) == FACTS["autodeeplab/search_space/paths"]
+    assert len(paths(11, 0, 4)) == FACTS["autodeeplab/search_space/paths"]
     assert size(SPACE) == FACTS["autodeeplab/search_space/paths"] * FACTS["autodeeplab/search_space/cells"]
 
 
