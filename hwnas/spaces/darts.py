@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.ir.cell import Cell
-from hwnas.ir.gates import Is
+from hwnas.ir.gates import Gate, Is
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.node import Node
 from hwnas.ir.opgraph import OpGraph
@@ -146,7 +146,8 @@ def _open_cell(role: str) -> Cell:
     """Every op on every edge, gated by the soft choice of the edge."""
     nodes = []
     for number, name in enumerate(STATES[2:]):
-        ends, gates = [], {}
+        ends: list[str] = []
+        gates: dict[int, Gate] = {}
         for state in range(number + 2):
             for op in OPERATIONS:
                 gates[len(ends)] = Is(f"{role}.node{number}.from{state}", op)

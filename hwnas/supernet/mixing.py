@@ -59,7 +59,7 @@ def mix(logits: Mapping[str, Tensor], mixing: Mixing = softmax) -> dict[str, Ten
 
 
 class _Straight(torch.autograd.Function):
-    """Gives ``hard``, exactly, and hands the gradient on to ``soft``: ``hard + soft - soft`` would not give exact zeros."""
+    """``hard``, exactly (``hard + soft - soft`` has no exact zeros), with the gradient going to ``soft``."""
 
     @staticmethod
     def forward(ctx: object, soft: Tensor, hard: Tensor) -> Tensor:

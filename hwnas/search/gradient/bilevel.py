@@ -1,0 +1,194 @@
+"""Bilevel optimisation (DARTS, arXiv 1806.09055): the relaxation on one part of the data, the weights on another.
+
+First order: the gradient of the validation loss where the weights are now. Second order (the paper's equations 6 to 8):
+where the weights would be after one more step of plain gradient descent at the rate ``xi``,
+
+    ∇α L_val(w', α) - xi ∇²α,w L_train(w, α) ∇w' L_val(w', α),    w' = w - xi ∇w L_train(w, α)
+
+with the product of Hessian and vector v as a difference of two gradients at w ± εv, ε = 0.01 / |v|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from hwnas.search.gradient.logits import Expected, Logits
+from hwnas.search.gradient.step import Batch, LatencyBudget
+from hwnas.spaces.relaxed import Probabilities
+from hwnas.supernet.mixing import Mixing, softmax
+from hwnas.training.checkpoint import Part, part_of_optimizer
+from hwnas.training.loop import DivergedError
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+Loss = Callable[[Mapping[str, Tensor], Batch], Tensor]
+"""(Weights of the soft choices, a batch) → the network's loss."""
+EPSILON = 0.01
+"""Of the finite difference, as in the paper."""
+
+
+def first_order(loss_of: Loss, logits: Logits, mixing: Mixing, val: Batch) -> tuple[list[Tensor], Tensor]:
+    """(∇α L_val(w, α), the loss). No gradient of the weights is computed."""
+    loss = loss_of(logits.weights(mixing), val)
+    return _gradients(loss, list(logits.parameters())), loss.detach()
+
+
+def second_order(
+    loss_of: Loss,
+    logits: Logits,
+    mixing: Mixing,
+    parameters: Sequence[nn.Parameter],
+    train: Batch,
+    val: Batch,
+    xi: float,
+) -> tuple[list[Tensor], Tensor]:
+    """(the paper's approximate gradient of α, L_val(w', α)). The weights are as before afterwards."""
+    alphas = list(logits.parameters())
+    forward = _gradients(loss_of(logits.weights(mixing), train), parameters)
+    with _moved(parameters, forward, -xi):
+        loss = loss_of(logits.weights(mixing), val)
+        both = _gradients(loss, [*alphas, *parameters])
+    direct, vector = both[: len(alphas)], both[len(alphas) :]
+    product = hessian_vector(lambda: loss_of(logits.weights(mixing), train), alphas, parameters, vector)
+    return [own - xi * other for own, other in zip(direct, product, strict=True)], loss.detach()
+
+
+def hessian_vector(
+    loss: Callable[[], Tensor], of: Sequence[Tensor], by: Sequence[nn.Parameter], vector: Sequence[Tensor]
+) -> list[Tensor]:
+    """∇²of,by loss · ``vector``, by a central difference of gradients; ``by`` is moved and put back."""
+    norm = float(torch.sqrt(sum((part.square().sum() for part in vector), start=torch.zeros(()))))
+    if norm == 0:
+        return [torch.zeros_like(tensor) for tensor in of]
+    epsilon = EPSILON / norm
+    with _moved(by, vector, epsilon):
+        above = _gradients(loss(), of)
+    with _moved(by, vector, -epsilon):
+        below = _gradients(loss(), of)
+    return [(a - b) / (2 * epsilon) for a, b in zip(above, below, strict=True)]
+
+
+def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
+    """Zeros for what the loss does not depend on (a branch that was not computed)."""
+    found = torch.autograd.grad(loss, list(of), allow_unused=True)
+    return [torch.zeros_like(tensor) if part is None else part for part, tensor in zip(found, of, strict=True)]
+
+
+@contextmanager
+def _moved(parameters: Sequence[Tensor], direction: Sequence[Tensor], by: float) -> Iterator[None]:
+    """Inside, the parameters are ``by`` times the direction further on. They are put back bit by bit."""
+    before = [parameter.detach().clone() for parameter in parameters]
+    with torch.no_grad():
+        torch._foreach_add_(list(parameters), list(direction), alpha=by)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            torch._foreach_copy_(list(parameters), before)
+
+
+class Bilevel:
+    """A step: the logits by Adam on the validation batch, then the weights' gradients on the training batch.
+
+    ``learn_from``: the fraction of the budget after which the logits are learned; before, only weights are (0 in
+    DARTS). ``order`` 2 takes ``rate``, the weights' present learning rate, for xi. ``expected_ms`` and ``budget`` add
+    the budget's penalty to the logits' loss. ``backward`` is a fabric's, where it scales gradients.
+    """
+
+    def __init__(
+        self,
+        loss_of: Loss,
+        logits: Logits,
+        parameters: Iterable[nn.Parameter],
+        *,
+        optimizer: Optimizer | None = None,
+        mixing: Mixing = softmax,
+        order: int = 1,
+        rate: Callable[[], float] | None = None,
+        learn_from: float = 0.0,
+        expected_ms: Expected | None = None,
+        budget: LatencyBudget | None = None,
+        backward: Callable[[Tensor], object] = torch.Tensor.backward,
+    ) -> None:
+        assert order in (1, 2)
+        assert order == 1 or rate is not None
+        self.loss_of, self.logits, self.mixing = loss_of, logits, mixing
+        self.parameters = list(parameters)
+        self.optimizer = optimizer or alpha_optimizer(logits)
+        self.order, self.rate, self.learn_from = order, rate, learn_from
+        self.expected_ms, self.budget = expected_ms, budget
+        self.backward = backward
+        self.fraction = 0.0
+
+    finished = False
+
+    def begin(self, fraction: float) -> None:
+        self.fraction = fraction
+
+    def step(self, train: Batch, val: Batch) -> dict[str, float]:
+        figures: dict[str, float] = {}
+        if self.fraction >= self.learn_from:
+            figures.update(self._learn(train, val))
+        weights = {name: weight.detach() for name, weight in self.logits.weights(self.mixing).items()}
+        loss = self.loss_of(weights, train)
+        self.backward(loss)
+        return {"loss": float(loss.detach()), **figures}
+
+    def relaxation(self) -> Probabilities:
+        return self.logits.probabilities()
+
+    def parts(self) -> dict[str, Part]:
+        parts = {
+            "relaxation": Part(self.logits.state_dict, self.logits.load_state_dict),
+            "relaxation_optimizer": part_of_optimizer(self.optimizer),
+        }
+        if self.budget is not None:
+            parts.update({f"budget_{name}": part for name, part in self.budget.parts().items()})
+        return parts
+
+    def _learn(self, train: Batch, val: Batch) -> dict[str, float]:
+        """One update of the logits."""
+        if self.order == 1:
+            gradients, loss = first_order(self.loss_of, self.logits, self.mixing, val)
+        else:
+            assert self.rate is not None
+            gradients, loss = second_order(
+                self.loss_of, self.logits, self.mixing, self.parameters, train, val, self.rate()
+            )
+        figures = {"val_loss": float(loss)}
+        figures.update(self._constrain(gradients))
+        before = self.logits.state_dict()
+        for vector, gradient in zip(self.logits.parameters(), gradients, strict=True):
+            vector.grad = gradient
+        self.optimizer.step()
+        if not self.logits.finite():
+            self.logits.load_state_dict(before)
+            raise DivergedError(
+                "the relaxation diverged: a logit is no longer finite", "lower the learning rates, of weights or logits"
+            )
+        return figures
+
+    def _constrain(self, gradients: Sequence[Tensor]) -> dict[str, float]:
+        """Add the gradient of the budget's penalty, in place."""
+        if self.expected_ms is None:
+            return {}
+        expected = self.expected_ms(self.logits.weights())
+        number = float(expected.detach())
+        if self.budget is not None:
+            penalty = self.budget.penalty(expected)
+            if penalty.requires_grad:
+                for mine, more in zip(gradients, _gradients(penalty, list(self.logits.parameters())), strict=True):
+                    mine.add_(more)
+            self.budget.update(number)
+        return {"expected_ms": number}
+
+
+def alpha_optimizer(logits: Logits, *, lr: float = 3e-4, weight_decay: float = 1e-3) -> Optimizer:
+    """DARTS's: Adam with momenta 0.5 and 0.999."""
+    return torch.optim.Adam(list(logits.parameters()), lr=lr, betas=(0.5, 0.999), weight_decay=weight_decay)

@@ -1,0 +1,63 @@
+"""DARTS (arXiv 1806.09055): bilevel, first or second order, watched for collapse; with PC-DARTS's partial channels.
+
+What differs from the paper: the networks segment (the space's skeleton), the images are crops of the training set's
+halves, and the weights follow the recipe that all methods share. BatchNorm in the search neither scales nor shifts, as
+the paper has it; poolings are followed by one only where the skeleton's parameter ``pool_norm`` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwnas.search.gradient.bilevel import Bilevel
+from hwnas.search.gradient.collapse import CollapseWatch, dominant_eigenvalue
+from hwnas.search.gradient.step import Batch
+from hwnas.spaces.relaxed import Probabilities, RelaxedSpace
+from hwnas.training.checkpoint import Part
+
+
+class Darts:
+    """A bilevel step that takes a look at itself every ``look_every`` steps (0: never)."""
+
+    def __init__(
+        self, space: RelaxedSpace, bilevel: Bilevel, watch: CollapseWatch | None = None, *, look_every: int = 200
+    ) -> None:
+        self.space, self.bilevel, self.look_every = space, bilevel, look_every
+        self.watch = watch or CollapseWatch()
+        self.steps = 0
+        self.seen: dict[str, float] = {}
+        """What the last look saw: logged with every step, since a log takes means."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the watch wants the search to end; only where it was told to stop it."""
+        return self.watch.finished
+
+    def begin(self, fraction: float) -> None:
+        self.bilevel.begin(fraction)
+
+    def step(self, train: Batch, val: Batch) -> Mapping[str, float]:
+        figures = dict(self.bilevel.step(train, val))
+        if self.look_every and self.steps % self.look_every == 0:
+            self.seen = self._look(val)
+        self.steps += 1
+        return {**figures, **self.seen}
+
+    def relaxation(self) -> Probabilities:
+        return self.bilevel.relaxation()
+
+    def parts(self) -> dict[str, Part]:
+        def recall(facts: Any) -> None:
+            self.steps, self.seen = int(facts["steps"]), {name: float(value) for name, value in facts["seen"].items()}
+
+        own = Part(facts=lambda: {"steps": self.steps, "seen": self.seen}, recall=recall)
+        return {**self.bilevel.parts(), "collapse": self.watch.part(), "darts": own}
+
+    def _look(self, val: Batch) -> dict[str, float]:
+        logits = self.bilevel.logits
+        eigenvalue = dominant_eigenvalue(
+            lambda: self.bilevel.loss_of(logits.weights(), val), list(logits.parameters()), iterations=5
+        )
+        genotype = self.space.decode(self.space.derive(self.relaxation())).genotype
+        return self.watch.look(genotype, eigenvalue)
