@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.errors import HwnasError
+from hwnas.search.make import one_number
 from hwnas.search.problem import Problem, Proposer
 from hwnas.search.strategy import STRATEGIES, Outcome, Request, decisions_from_json
 from hwnas.shapes import Value
@@ -37,6 +38,8 @@ class Evolution:
     ``crossover`` of the cross of two parents. The paper has 100, 25 and no crossover, for 20,000 evaluations; the
     defaults here suit some hundreds. What failed or is over budget never enters the population.
     """
+
+    refuses = staticmethod(one_number)
 
     def __init__(
         self, problem: Problem, *, seed: int, population: int = 32, tournament: int = 8, crossover: float = 0.0
@@ -112,7 +115,7 @@ class Evolution:
         return child
 
     def _parent(self, rng: np.random.Generator) -> Decisions:
-        entrants = rng.choice(len(self._living), size=min(self._tournament, len(self._living)), replace=False)
+        entrants = rng.integers(len(self._living), size=self._tournament)  # as the authors: one may be drawn twice
         return max((self._living[int(index)] for index in entrants), key=lambda member: member.score).decisions
 
 

@@ -73,7 +73,7 @@ class Proposer:
     def propose(self, draw: Draw, rng: np.random.Generator, attempts: int) -> dict[str, Value] | None:
         """The first draw that is new and feasible, in canonical form and noted; None after ``attempts``."""
         for attempt in range(attempts):
-            found = self._accept(draw(rng, attempt))
+            found = self.accept(draw(rng, attempt))
             if found is not None:
                 return found
         return None
@@ -88,19 +88,21 @@ class Proposer:
             drawn = canonical(self.problem.space, self.problem.space.sample(rng))
             if self.problem.key(drawn) in self.seen:
                 continue
-            excess = self._excess(drawn)
+            excess = self.excess(drawn)
             if excess <= 0:
                 self.note(drawn)
                 return dict(drawn)
             if nearest is None or excess < nearest[0]:
                 nearest = (excess, drawn)
-        return self._walk(nearest, rng) if nearest else None
+        return self.walk(nearest, rng) if nearest else None
 
-    def _walk(self, start: tuple[float, Decisions], rng: np.random.Generator) -> dict[str, Value] | None:
+    def walk(self, start: tuple[float, Decisions], rng: np.random.Generator) -> dict[str, Value] | None:
+        """From ``start``, (excess, decisions), by single mutations that never exceed the limits more, to something new
+        within them, noted; None if that was not reached."""
         excess, current = start
         for _ in range(40 * len(self.problem.space.choices)):
             step = canonical(self.problem.space, mutate(self.problem.space, current, rng))
-            cost = self._excess(step)
+            cost = self.excess(step)
             if cost <= 0 and self.problem.key(step) not in self.seen:
                 self.note(step)
                 return dict(step)
@@ -108,12 +110,14 @@ class Proposer:
                 excess, current = cost, step
         return None
 
-    def _accept(self, drawn: Decisions) -> dict[str, Value] | None:
+    def accept(self, drawn: Decisions) -> dict[str, Value] | None:
+        """``drawn``, canonical and noted, if it is new and feasible."""
         decisions = canonical(self.problem.space, drawn)
         if self.problem.key(decisions) in self.seen or not self.problem.feasible(decisions):
             return None
         self.note(decisions)
         return dict(decisions)
 
-    def _excess(self, decisions: Decisions) -> float:
+    def excess(self, decisions: Decisions) -> float:
+        """How far what is known before training exceeds its limits, relatively; ≤ 0 is within."""
         return self.problem.objective.excess(self.problem.price(decisions))
