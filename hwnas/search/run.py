@@ -125,6 +125,8 @@ class _Loop:
             if self.running:
                 for each in self.executor.completed():
                     self._take(each)
+            elif self._hear():
+                continue
             elif ended != "deadline" and self.study.running and len(self.trials) < (evaluations or math.inf):
                 self._wait_for_others()
             else:
@@ -138,8 +140,9 @@ class _Loop:
             return "deadline"
         return None
 
-    def _hear(self) -> None:
-        """Take in what other processes did meanwhile: their outcomes, and what the dead ones have left."""
+    def _hear(self) -> bool:
+        """Take in what other processes did meanwhile, outcomes and what the dead ones have left; whether it was any."""
+        known = len(self.trials) + len(self.again)
         for trial in self.study.refresh():
             self._learn(trial)
         if time.monotonic() >= self.look_for_orphans_at:
@@ -148,13 +151,12 @@ class _Loop:
             for orphan in self.study.orphans:
                 if orphan.number not in waiting:
                     self._cut_off(orphan, "its process was killed twice")
+        return len(self.trials) + len(self.again) > known
 
     def _wait_for_others(self) -> None:
         """Nothing is left to do here but others are at work."""
-        known = len(self.trials)
         time.sleep(self.nap_s)
-        self._hear()
-        self.nap_s = SHORTEST_NAP_S if len(self.trials) > known else min(2 * self.nap_s, LONGEST_NAP_S)
+        self.nap_s = SHORTEST_NAP_S if self._hear() else min(2 * self.nap_s, LONGEST_NAP_S)
 
     def result(self, stopped: Stopped) -> SearchResult:
         if self.best is None or self.best.outcome is None:
