@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,13 @@ def random_decisions(space: SearchSpace, rng: np.random.Generator) -> dict[str, 
 
 
 def mutate(space: SearchSpace, decisions: Decisions, rng: np.random.Generator) -> dict[str, Value]:
-    """One active choice changed to another of its options; choices that this activates are drawn uniformly."""
+    """One active choice changed to another of its options; choices that this activates are drawn uniformly.
+
+    Where no active choice has another option, nothing changes.
+    """
     active = [choice for choice in space.choices if choice.name in decisions and len(choice.options) > 1]
+    if not active:
+        return canonical(space, decisions)
     target = active[int(rng.integers(len(active)))]
     others = [option for option in target.options if option != decisions[target.name]]
     return _completed(space, {**decisions, target.name: _pick(others, rng)}, rng)
@@ -80,12 +85,24 @@ def size(space: SearchSpace) -> int:
 
 def uniform_decisions(space: SearchSpace, rng: np.random.Generator) -> dict[str, Value]:
     """Decisions drawn uniformly over all canonical decision sets."""
-    fixed: dict[str, Value] = {}
+    return uniform_draw(space)(rng)
+
+
+def uniform_draw(space: SearchSpace) -> Callable[[np.random.Generator], dict[str, Value]]:
+    """What :func:`uniform_decisions` draws, its cases counted once: for who draws often."""
+    groups = []
     for group in _groups(space.choices):
         cases = list(_cases(group))
         weights = np.array([count for _, count in cases], dtype=float)
-        fixed.update(cases[int(rng.choice(len(cases), p=weights / weights.sum()))][0])
-    return _completed(space, fixed, rng)
+        groups.append(([setting for setting, _ in cases], weights / weights.sum()))
+
+    def draw(rng: np.random.Generator) -> dict[str, Value]:
+        fixed: dict[str, Value] = {}
+        for settings, shares in groups:
+            fixed.update(settings[int(rng.choice(len(settings), p=shares))])
+        return _completed(space, fixed, rng)
+
+    return draw
 
 
 def decisions_from_json(document: Mapping[str, Any]) -> dict[str, Value]:

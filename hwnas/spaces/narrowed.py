@@ -7,15 +7,16 @@ them. A supernet that carries no weights for them trains faster, and a search wa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from hwnas.errors import HwnasError
 from hwnas.shapes import Value
 from hwnas.spaces.base import Candidate, Choice, Decisions, SearchSpace
-from hwnas.spaces.decisions import uniform_decisions
+from hwnas.spaces.decisions import uniform_draw
 
 
 class NarrowedSpace:
@@ -31,7 +32,11 @@ class NarrowedSpace:
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
         """Uniform over the decisions that are left."""
-        return uniform_decisions(self, rng)
+        return self._draw(rng)
+
+    @cached_property
+    def _draw(self) -> Callable[[np.random.Generator], dict[str, Value]]:
+        return uniform_draw(self)
 
 
 def _narrowed(choice: Choice, allowed: Mapping[str, Sequence[Value]]) -> Choice:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from hwnas.compiler.network import Network
 from hwnas.data.cache import Arrays
-from hwnas.data.preprocess import normalize
 from hwnas.data.scoring import Score
 from hwnas.ir.opgraph import OpGraph
+from hwnas.supernet.resized import images_at, masks_at
 from hwnas.supernet.shared import SharedWeights
 from hwnas.training.batchnorm import recalibrate
 from hwnas.training.device import channels_last
@@ -40,9 +39,10 @@ class SliceEvaluator:
         self.shared, self.classes = shared, classes
         self.size_hw: tuple[int, int] = size_hw or arrays.images.shape[1:3]
         spaced = np.linspace(0, len(train_indices) - 1, min(calibration, len(train_indices))).round().astype(int)
-        self._calibration = [self._images(arrays, part) for part in _parts(train_indices[spaced], batch)]
+        self._calibration = [images_at(arrays, part, self.size_hw) for part in _parts(train_indices[spaced], batch)]
         self._held = [
-            (self._images(arrays, part), self._masks(arrays, part)) for part in _parts(np.asarray(held_indices), batch)
+            (images_at(arrays, part, self.size_hw), masks_at(arrays, part, self.size_hw))
+            for part in _parts(np.asarray(held_indices), batch)
         ]
 
     @torch.inference_mode()
@@ -59,21 +59,6 @@ class SliceEvaluator:
         network = channels_last(self.shared.materialize(graph))
         recalibrate(network, self._calibration)
         return network
-
-    def _images(self, arrays: Arrays, part: np.ndarray) -> Tensor:
-        images = normalize(torch.from_numpy(np.ascontiguousarray(arrays.images[part])))
-        if images.shape[2:] != self.size_hw:
-            images = torch.nn.functional.interpolate(images, size=self.size_hw, mode="bilinear", antialias=True)
-        return images.contiguous(memory_format=torch.channels_last)
-
-    def _masks(self, arrays: Arrays, part: np.ndarray) -> Tensor:
-        """Labels at the middle of each pixel of ``size_hw``."""
-        masks = np.ascontiguousarray(arrays.masks[part])
-        rows, columns = (
-            (2 * np.arange(size) + 1) * full // (2 * size)
-            for size, full in zip(self.size_hw, masks.shape[1:], strict=True)
-        )
-        return torch.from_numpy(np.ascontiguousarray(masks[:, rows[:, None], columns]))
 
 
 def _parts(indices: np.ndarray, batch: int) -> list[np.ndarray]:

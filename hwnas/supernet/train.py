@@ -93,7 +93,7 @@ def train_supernet(
     log: Path | None = None,
     progress: Progress | None = None,
 ) -> SupernetTraining:
-    """Train ``shared`` in place on the images at ``indices`` until the budget is spent.
+    """Train ``shared`` in place on the images at ``indices`` until the budget is spent or the sampler has settled.
 
     Each step draws ``paths_per_step`` paths and gives each a batch of its own; their gradients are averaged. With a
     ``checkpoint`` (a .safetensors file, written every half minute and at the end) a killed training goes on from there,
@@ -120,14 +120,18 @@ def train_supernet(
         step = _PathStep(shared, sampler, graph_of, price, loss_of, fabric, (3, *crop_hw), paths_per_step, rng, tally)
         fitted = fit(
             lambda first: step(first, batches),
-            batches,
+            _until_settled(batches, sampler),
             optimizer,
             budget=budget,
             schedule=Schedule.of(recipe),
             clip_norm=recipe.clip_norm,
             scaler=scaler_of(fabric),
             spent=spent,
-            hooks=Hooks(checkpoint=saved.take if saved else None, checkpoint_seconds=checkpoint_seconds),
+            hooks=Hooks(
+                before_step=lambda _, fraction: sampler.advance(fraction),
+                checkpoint=saved.take if saved else None,
+                checkpoint_seconds=checkpoint_seconds,
+            ),
             log=lines,
             progress=progress,
             label="train the supernet",
@@ -138,6 +142,11 @@ def train_supernet(
 def load_shared(shared: SharedWeights, checkpoint: Path) -> None:
     """Put the weights that :func:`train_supernet` left in ``checkpoint`` into ``shared``."""
     shared.load_state_dict(weights_in(checkpoint, WEIGHTS))
+
+
+def _until_settled(batches: Batches, sampler: PathSampler) -> Iterator[tuple[Tensor, Tensor]]:
+    while not sampler.settled:
+        yield next(batches)
 
 
 @dataclass

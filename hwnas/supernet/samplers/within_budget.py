@@ -63,7 +63,7 @@ class WithinBudget:
         return False
 
     def state(self) -> dict[str, Any]:
-        return {"chains": self.chains}
+        return {"chains": [dict(chain) for chain in self.chains]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.chains = [decisions_from_json(chain) for chain in state["chains"]]
