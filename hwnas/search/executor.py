@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from hwnas.errors import out_of_memory
-from hwnas.search.strategy import Evaluator, Outcome
+from hwnas.search.strategy import Evaluator, Outcome, Request
 from hwnas.search.time_limit import OutOfTime, time_limit
 from hwnas.search.trial import Trial
 
@@ -63,25 +63,27 @@ class InProcess:
     def completed(self) -> list[Done]:
         trial = self._waiting.pop(0)
         start = self._clock()
-        outcome = evaluated(self._evaluator, trial, self._limit_s)
+        outcome = evaluated(self._evaluator, trial.request, self._limit_s)
         return [Done(trial, outcome, self._clock() - start)]
 
 
-def evaluated(evaluator: Evaluator, trial: Trial, limit_s: float | None = None) -> Outcome:
-    """The outcome of a trial: an exception is one, too (``failed``), and so is a time limit that has passed."""
+def evaluated(evaluator: Evaluator, request: Request, limit_s: float | None = None) -> Outcome:
+    """The outcome of a request: an exception is one, too (``failed``), and so is a time limit that has passed."""
     start = time.monotonic()
     try:
         with time_limit(limit_s):
-            outcome = evaluator.evaluate(trial.request)
+            outcome = evaluator.evaluate(request)
     except OutOfTime:
-        return _out_of_time(trial, limit_s)
+        assert limit_s is not None
+        return out_of_time(request, limit_s)
     except Exception as error:  # whatever a candidate does is an outcome of it
         kind = "out of memory" if out_of_memory(error) else type(error).__name__
-        return Outcome(trial.request, status="failed", note=f"{kind}: {error}")
+        return Outcome(request, status="failed", note=f"{kind}: {error}")
     if limit_s is not None and time.monotonic() - start > limit_s:
-        return _out_of_time(trial, limit_s)
+        return out_of_time(request, limit_s)
     return outcome
 
 
-def _out_of_time(trial: Trial, limit_s: float | None) -> Outcome:
-    return Outcome(trial.request, status="failed", note=f"out of time: it took more than {limit_s:g} s")
+def out_of_time(request: Request, limit_s: float) -> Outcome:
+    """The outcome of a request whose evaluation took longer than it may."""
+    return Outcome(request, status="failed", note=f"out of time: it took more than {limit_s:g} s")
