@@ -1,0 +1,194 @@
+"""The last step of every gradient method: the most probable genotype within the budget.
+
+What a relaxation leads to may be over the limit that its expectation keeps. Wanted is the genotype of the greatest
+learned probability whose price is within the limit. Genotypes are listed in order of falling probability (best first
+over the choices), and the first that fits is the answer, exactly; where :data:`LISTED` partial genotypes bring none, a
+beam of single changes goes from the derived genotype towards the limit, each change paid in log-probability for the
+time that it saves, and what it finds is then improved, by single changes and by pairs, for as long as these fit. All is deterministic.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwnas.errors import BudgetError
+from hwnas.shapes import Value
+from hwnas.spaces.base import Choice, Decisions, SearchSpace
+from hwnas.spaces.decisions import canonical, is_active
+from hwnas.supernet.prices import Price, fastest_of, remembered
+
+LISTED = 4000
+BEAM = 12
+PAIRS = 5000
+LEAST = 1e-9
+"""A probability of zero counts as this one: an option that was never wanted may be what the budget needs."""
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """``log_probability`` is the natural logarithm; ``moved``: how many choices differ from what was derived."""
+
+    decisions: dict[str, Value]
+    latency_ms: float
+    log_probability: float
+    moved: int
+
+
+def repaired(
+    space: SearchSpace,
+    probabilities: Mapping[str, np.ndarray],
+    derived: Decisions,
+    price: Price,
+    limit_ms: float,
+    *,
+    listed: int = LISTED,
+) -> Repaired:
+    """``derived`` itself where it is within ``limit_ms``, else the most probable genotype that is, as far as is known.
+
+    ``probabilities`` are over the space's own choices, independent of each other. ``price`` gives milliseconds.
+    BudgetError, with the fastest latency that a descent finds, where nothing is within the limit.
+    """
+    odds = _Odds(space, probabilities)
+    price = remembered(price)
+    start = canonical(space, derived)
+    if price(start) <= limit_ms:
+        return odds.result(start, start, price)
+    for decisions in itertools.islice(odds.falling(listed), listed):
+        if price(decisions) <= limit_ms:
+            return odds.result(decisions, start, price)
+    found = _towards(odds, start, price, limit_ms)
+    return odds.result(_improved(odds, found, price, limit_ms), start, price)
+
+
+class _Odds:
+    """Logarithms of probabilities, and single changes of genotypes."""
+
+    def __init__(self, space: SearchSpace, probabilities: Mapping[str, np.ndarray]) -> None:
+        self.space = space
+        self.logs: dict[str, dict[Value, float]] = {}
+        self.first: dict[str, Value] = {}
+        for choice in space.choices:
+            shares = np.maximum(np.asarray(probabilities[choice.name], dtype=np.float64), LEAST)
+            logs = np.log(shares)
+            self.logs[choice.name] = dict(zip(choice.options, logs.tolist(), strict=True))
+            self.first[choice.name] = choice.options[int(shares.argmax())]
+
+    def of(self, decisions: Decisions) -> float:
+        return sum(self.logs[name][option] for name, option in decisions.items())
+
+    def changed(self, decisions: Decisions) -> Iterator[dict[str, Value]]:
+        """Every genotype that is one change away; choices that it activates take their likeliest options."""
+        for choice in self.space.choices:
+            if choice.name in decisions:
+                for option in choice.options:
+                    if option != decisions[choice.name]:
+                        yield canonical(self.space, {**self.first, **decisions, choice.name: option})
+
+    def falling(self, expansions: int) -> Iterator[dict[str, Value]]:
+        """Genotypes in order of falling probability, until ``expansions`` partial ones have been looked at.
+
+        Best first over the choices in order. The bound of what is still open: the best option of every choice that is
+        always active; the others may turn out inactive and cost nothing.
+        """
+        choices = self.space.choices
+        bounds = [0.0]
+        for choice in reversed(choices):
+            best = 0.0 if choice.active_if else max(self.logs[choice.name].values())
+            bounds.append(bounds[-1] + best)
+        bounds.reverse()
+        number = itertools.count()
+        heap: list[tuple[float, int, int, float, dict[str, Value]]] = [(-bounds[0], 0, 0, 0.0, {})]
+        for _ in range(expansions):
+            if not heap:
+                return
+            _, _, place, log, partial = heapq.heappop(heap)
+            place = _next_active(choices, place, partial)
+            if place == len(choices):
+                yield partial
+                continue
+            for option, cost in self.logs[choices[place].name].items():
+                further = log + cost
+                entry = {**partial, choices[place].name: option}
+                heapq.heappush(heap, (-(further + bounds[place + 1]), next(number), place + 1, further, entry))
+
+    def result(self, decisions: dict[str, Value], start: Decisions, price: Price) -> Repaired:
+        moved = sum(decisions.get(name) != start.get(name) for name in {*decisions, *start})
+        return Repaired(decisions, price(decisions), self.of(decisions), moved)
+
+
+def _next_active(choices: Sequence[Choice], place: int, partial: Decisions) -> int:
+    while place < len(choices) and not is_active(choices[place], partial):
+        place += 1
+    return place
+
+
+def _towards(odds: _Odds, start: dict[str, Value], price: Price, limit_ms: float) -> dict[str, Value]:
+    """A genotype within the limit, by the changes that cost the least probability for the time that they save."""
+    beam = [start]
+    seen = {_key(start)}
+    while True:
+        reached: list[dict[str, Value]] = []
+        ahead: list[tuple[float, int, dict[str, Value]]] = []
+        for parent in beam:
+            before, log = price(parent), odds.of(parent)
+            for child in odds.changed(parent):
+                if (key := _key(child)) in seen:
+                    continue
+                seen.add(key)
+                saved = before - price(child)
+                if price(child) <= limit_ms:
+                    reached.append(child)
+                elif saved > 0:
+                    # what lies beyond the limit is no use
+                    ahead.append(((log - odds.of(child)) / min(saved, before - limit_ms), len(ahead), child))
+        if reached:
+            return max(reached, key=odds.of)
+        beam = [child for _, _, child in heapq.nsmallest(BEAM, ahead)]
+        if not beam:
+            return _fastest(odds.space, price, start, limit_ms)
+
+
+def _fastest(space: SearchSpace, price: Price, start: Decisions, limit_ms: float) -> dict[str, Value]:
+    found, cost = fastest_of(space, price, start, stop_ms=limit_ms)
+    if cost > limit_ms:
+        raise BudgetError(
+            f"nothing in the space {space.name} is within {limit_ms:.3g} ms: the fastest found is {cost:.3g} ms",
+            f"raise the budget to {cost * 1.1:.3g} ms or more, or choose a smaller --size",
+        )
+    return found
+
+
+def _improved(odds: _Odds, found: dict[str, Value], price: Price, limit_ms: float) -> dict[str, Value]:
+    """Climb by single changes, and where none helps by a change for the better with one that makes room for it."""
+    while True:
+        log = odds.of(found) + 1e-12
+        better = sorted((child for child in odds.changed(found) if odds.of(child) > log), key=odds.of, reverse=True)
+        climbed = next((child for child in better if price(child) <= limit_ms), None)
+        if climbed is None:
+            pairs = (second for first in better for second in odds.changed(first) if odds.of(second) > log)
+            fitting = [pair for pair in itertools.islice(pairs, PAIRS) if price(pair) <= limit_ms]
+            climbed = max(fitting, key=odds.of, default=None)
+        if climbed is None:
+            return found
+        found = climbed
+
+
+def _key(decisions: Decisions) -> tuple[tuple[str, Value], ...]:
+    return tuple(decisions.items())
+
+
+
+def log_probability(space: SearchSpace, probabilities: Mapping[str, np.ndarray], decisions: Decisions) -> float:
+    """The natural logarithm of the probability of canonical ``decisions``; -inf for what cannot be drawn."""
+    total = 0.0
+    for choice in space.choices:
+        if choice.name in decisions:
+            share = float(probabilities[choice.name][choice.options.index(decisions[choice.name])])
+            total += math.log(share) if share > 0 else -math.inf
+    return total
