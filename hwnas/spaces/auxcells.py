@@ -99,6 +99,7 @@ class AuxCellsSpace:
     """The space; see the module's docstring."""
 
     name = "auxcells"
+    takes_backbone = True
 
     def __init__(self) -> None:
         choices = [Choice(f"fuse{fuse}.{side}", tuple(pool(fuse))) for fuse in range(1, FUSES + 1) for side in "ab"]

@@ -146,11 +146,15 @@ def _mobilenet(name: str, per_stage: Sequence[Sequence[int]], head: str, shrink:
 class CRNASSpace:
     """The space of one family; see the module's docstring. ``shrink`` divides all widths."""
 
+    takes_backbone = True
+
     def __init__(self, name: str, family: Family, head: str = "fpn", shrink: int = 1) -> None:
         self.name, self.family = name, family
         self._head, self._shrink = head, shrink
         dilations = [Choice(f"block{i}.dilation", DILATIONS) for i in range(1, sum(family.original) + 1)]
         self.choices: Sequence[Choice] = (Choice("allocation", family.allocations), *dilations)
+        self.reference: Decisions = {"allocation": family.original, **{choice.name: 1 for choice in dilations}}
+        """The backbone as it was published."""
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
         """Uniform over genotypes."""

@@ -39,6 +39,8 @@ WIDTH = 256
 class DPCSpace:
     """The space; see the module's docstring."""
 
+    takes_backbone = True
+
     def __init__(self, *, branches: int = BRANCHES, width: int = WIDTH) -> None:
         self.name = "dpc"
         self._branches, self._width = branches, width
