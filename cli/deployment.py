@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from hwnas.supernet.evaluate import SliceEvaluator
 
 TABLE, SHARES, SUPERNET, CHOSEN = "table.json", "shares.json", "supernet.safetensors", "chosen.json"
+POOL = "pool.json"
 FINALIST = "finalist.safetensors"
 VERDICT, ENGINE, PICTURES = "verdict.json", "engine", "pictures"
 MODELS = tuple(f"{ENGINE}/{kind}/model.onnx" for kind in (exporting.LOGITS, exporting.LABELS))
@@ -150,7 +151,7 @@ class Deployment:
         report = "supernet.json"
 
         def work() -> None:
-            _, trained = searching.train_supernet(
+            sampler, trained = searching.train_supernet(
                 self.field,
                 self.data,
                 seconds=self.shares().supernet,
@@ -159,18 +160,21 @@ class Deployment:
                 checkpoint=self.run / SUPERNET,
                 log=self.run / "supernet.jsonl",
                 progress=self.progress,
+                sampler=self.settings.sampler,
             )
-            write_json(self.run / report, {"steps": trained.steps, "mean_path_ms": trained.mean_path_ms})
+            pool = searching.save_pool(sampler, self.run / POOL)
+            document = {"steps": trained.steps, "mean_path_ms": trained.mean_path_ms, "sampler": self.settings.sampler}
+            write_json(self.run / report, {**document, "judged_paths": pool["judged"], "settled": pool["settled"]})
 
-        inputs = {**self.run.fingerprints(TABLE), "data": self.settings.data}
-        self.run.stage("supernet", work, inputs=inputs, outputs=[SUPERNET, report])
+        inputs = {**self.run.fingerprints(TABLE), "data": self.settings.data, "sampler": self.settings.sampler}
+        self.run.stage("supernet", work, inputs=inputs, outputs=[SUPERNET, POOL, report])
         document: dict[str, Any] = read_json(self.run / report, "supernet report")
         return document
 
     def search(self) -> dict[str, Any]:
         """Search the supernet's slices, and let short trainings and the real engine decide among the best."""
         outputs = [CHOSEN, GENOTYPE, FINALIST]
-        self.run.stage("search", self._search, inputs=self.run.fingerprints(TABLE, SUPERNET), outputs=outputs)
+        self.run.stage("search", self._search, inputs=self.run.fingerprints(TABLE, SUPERNET, POOL), outputs=outputs)
         document: dict[str, Any] = read_json(self.run / CHOSEN, "search result")
         return document
 
@@ -185,6 +189,7 @@ class Deployment:
             strategy=self.settings.strategy,
             seed=self.settings.seed,
             progress=self.progress,
+            pool=searching.load_pool(self.run / POOL),
         )
         winner = self._finals(finals.pick(found, self.budget.p50_ms / finals.margin_of(self.table.contract)))
         save_genotype(self.field.space.decode(winner.decisions).genotype, self.run / GENOTYPE)

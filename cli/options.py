@@ -64,6 +64,12 @@ TableOption = Annotated[
 StrategyOption = Annotated[
     str, typer.Option("--strategy", metavar="NAME", help="The search strategy: evolution, random.")
 ]
+SamplerOption = Annotated[
+    str,
+    typer.Option(
+        "--sampler", metavar="NAME", help="Which paths the supernet is trained on: uniform, greedynas, pcnas."
+    ),
+]
 SpaceOption = Annotated[str, typer.Option("--space", metavar="NAME", help="The search space.")]
 BudgetOption = Annotated[
     str, typer.Option("--budget", metavar="LATENCY", help="Latency of one image: 10ms, 0.01s or 100fps.")

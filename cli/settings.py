@@ -22,6 +22,7 @@ class Settings:
     seed: int
     table: str | None = None
     confidence: float | None = None
+    sampler: str = "uniform"
 
     @property
     def engine_setting(self) -> Setting:

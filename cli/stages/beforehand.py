@@ -7,10 +7,12 @@ from pathlib import Path
 from hwnas.cli.stages.data import check_pairs
 from hwnas.cli.stages.profiling import check_table
 from hwnas.data.base import open_dataset
+from hwnas.errors import HwnasError
 from hwnas.latency.measure import Setting
 from hwnas.latency.table import load_table
-from hwnas.search.strategy import STRATEGIES
+from hwnas.search.pooled import takes_pool
 from hwnas.spaces.base import SPACES
+from hwnas.supernet.samplers.base import SAMPLERS
 
 
 def check_data(spec: str) -> None:
@@ -18,10 +20,15 @@ def check_data(spec: str) -> None:
     check_pairs(open_dataset(spec))
 
 
-def check_names(space: str, strategy: str) -> None:
-    """That both exist; an unknown name offers the nearest ones."""
+def check_names(space: str, strategy: str, sampler: str) -> None:
+    """That all exist (an unknown name offers the nearest ones), and that a strategy that starts from a pool has one."""
     SPACES.get(space)
-    STRATEGIES.get(strategy)
+    SAMPLERS.get(sampler)
+    if takes_pool(strategy) and sampler == "uniform":
+        raise HwnasError(
+            f"the strategy {strategy} starts from a pool that a path sampler leaves, and uniform paths leave none",
+            "add --sampler greedynas or --sampler pcnas",
+        )
 
 
 def check_given_table(path: Path, size_hw: tuple[int, int], setting: Setting) -> None:

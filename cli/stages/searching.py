@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwnas.cli.stages.data import TrainingData
 from hwnas.errors import BudgetError, TableError
+from hwnas.files import read_json, write_json
 from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.model import TableModel
 from hwnas.latency.population import PopulationModel
 from hwnas.search.feasible import FeasibleSpace
+from hwnas.search.make import make_strategy
 from hwnas.search.objective import Budget, Objective
+from hwnas.search.pooled import takes_pool
 from hwnas.search.problem import Problem
-from hwnas.search.strategy import STRATEGIES, Evaluator
-from hwnas.shapes import Shape
+from hwnas.search.strategy import Evaluator
+from hwnas.shapes import Shape, Value
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions, SearchSpace
+from hwnas.spaces.decisions import decisions_from_json
 from hwnas.spaces.narrowed import NarrowedSpace, options_in_use
 from hwnas.supernet.prices import remembered
+from hwnas.supernet.samplers.base import SAMPLERS, Grounds, PathSampler, Steered
 from hwnas.supernet.samplers.within_budget import WithinBudget
 
 if TYPE_CHECKING:
@@ -128,16 +133,20 @@ def train_supernet(
     checkpoint: Path,
     log: Path,
     progress: Progress,
-) -> tuple[SharedWeights, SupernetTraining]:
-    """Train a supernet of the field on the training part, for ``seconds`` in all lives of ``checkpoint``."""
+    sampler: str = "uniform",
+) -> tuple[PathSampler, SupernetTraining]:
+    """Train a supernet of the field on the training part, for ``seconds`` in all lives of ``checkpoint``.
+
+    ``sampler`` names the path sampler, which comes back as the training left it.
+    """
     from hwnas.supernet.train import train_supernet as train
     from hwnas.training.schedule import Budget as Time
 
     shared = _fresh_weights(field, data, seed)
-    sampler = WithinBudget(field.space, field.pricing.latency_ms, field.limit_ms, np.random.default_rng([seed, 4]))
+    paths = path_sampler(sampler, field, data, shared, seed)
     training = train(
         shared,
-        sampler,
+        paths,
         field.pricing.graph,
         data.arrays,
         data.train,
@@ -150,7 +159,50 @@ def train_supernet(
         log=log,
         progress=progress,
     )
-    return shared, training
+    return paths, training
+
+
+def path_sampler(name: str, field: Field, data: TrainingData, shared: SharedWeights, seed: int) -> PathSampler:
+    """The path sampler called ``name``, which judges paths on a few of the held-out images, at reduced size."""
+    from hwnas.supernet.judge import HeldOutLoss
+    from hwnas.supernet.train import SUPERNET_RECIPE
+
+    judge = HeldOutLoss(
+        shared,
+        field.pricing.graph,
+        data.arrays,
+        data.train,
+        data.held,
+        data.classes,
+        recipe=SUPERNET_RECIPE,
+        size_hw=score_size(data),
+    )
+    budget_ms = field.limit_ms / PATH_HEADROOM
+    rng = np.random.default_rng([seed, 4])
+    grounds = Grounds(field.space, field.pricing.latency_ms, budget_ms, field.limit_ms, judge, rng)
+    return SAMPLERS.get(name)(grounds)
+
+
+def save_pool(sampler: PathSampler, path: Path) -> dict[str, Any]:
+    """Write the pool that a sampler ended with, the best first, empty for a sampler that has none; what was written."""
+    steered = sampler if isinstance(sampler, Steered) else None
+    pool = [] if steered is None else steered.pool()
+    document: dict[str, Any] = {
+        "judged": 0 if steered is None else steered.judged,
+        "settled": sampler.settled,
+        "pool": [
+            {"decisions": dict(each.decisions), "loss": each.loss if math.isfinite(each.loss) else None}
+            for each in pool
+        ],
+    }
+    write_json(path, document)
+    return document
+
+
+def load_pool(path: Path) -> list[dict[str, Value]]:
+    """The decisions that :func:`save_pool` wrote."""
+    document = read_json(path, "pool of the path sampler")
+    return [decisions_from_json(each["decisions"]) for each in document["pool"]]
 
 
 def load_supernet(field: Field, data: TrainingData, checkpoint: Path, seed: int) -> SharedWeights:
@@ -174,9 +226,13 @@ def slice_evaluator(shared: SharedWeights, data: TrainingData) -> SliceEvaluator
     """Scores slices of ``shared`` on the held-out blocks, at reduced size."""
     from hwnas.supernet.evaluate import SliceEvaluator
 
+    return SliceEvaluator(shared, data.arrays, data.train, data.held, data.classes, size_hw=score_size(data))
+
+
+def score_size(data: TrainingData) -> tuple[int, int]:
+    """The height and width that slices are scored and paths judged at."""
     height, width = data.arrays.images.shape[1:3]
-    size_hw = (round(height * SCORE_AT), round(width * SCORE_AT))
-    return SliceEvaluator(shared, data.arrays, data.train, data.held, data.classes, size_hw=size_hw)
+    return round(height * SCORE_AT), round(width * SCORE_AT)
 
 
 def search_field(
@@ -190,14 +246,19 @@ def search_field(
     strategy: str,
     seed: int,
     progress: Progress,
+    pool: Sequence[Decisions] = (),
 ) -> SearchResult:
-    """Search until ``seconds`` have passed or ``evaluations`` are recorded; goes on with what ``journal`` holds."""
+    """Search until ``seconds`` have passed or ``evaluations`` are recorded; goes on with what ``journal`` holds.
+
+    ``pool`` is what strategies that take one begin with.
+    """
     from hwnas.search.run import search
     from hwnas.search.study import open_study
 
     study = open_study(journal, field.problem, identity=identity, seed=seed)
     seconds -= sum(trial.duration_s for trial in study.finished)  # what earlier lives of this search have used
-    proposer = STRATEGIES.get(strategy)(field.problem, seed=seed)
+    options = {"pool": pool} if takes_pool(strategy) else {}
+    proposer = make_strategy(strategy, field.problem, seed=seed, **options)
     return search(
         field.problem, proposer, evaluator, study, evaluations=evaluations, deadline_s=seconds, progress=progress
     )
