@@ -1,0 +1,23 @@
+"""PC-NAS's search: the best of the pool that grew while the supernet was trained.
+
+Li et al., CVPR 2020, arXiv 1910.02543; the pool is that of hwnas/supernet/samplers/pcnas.py. Its few whole models are
+evaluated, and that is all. Without a pool this is random search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwnas.search.pooled import PoolFirst
+from hwnas.search.problem import Problem
+from hwnas.search.random_search import RandomSearch
+from hwnas.search.strategy import STRATEGIES
+from hwnas.spaces.base import Decisions
+
+
+def pcnas(problem: Problem, *, seed: int, pool: Sequence[Decisions] = ()) -> PoolFirst:
+    """All of the pool, the best first."""
+    return PoolFirst(problem, pool, None if pool else RandomSearch(problem, seed=seed))
+
+
+STRATEGIES.register("pcnas", pcnas)
