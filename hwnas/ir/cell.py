@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 
@@ -36,7 +37,7 @@ class Cell:
             raise GenotypeError(f"{where}: the output {output!r} is not a node of the cell")
         return cls(tuple(inputs), graph, output)
 
-    @property
+    @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """The nodes in topological order (ties by name), without the inputs."""
         order = nx.lexicographical_topological_sort(self.graph)

@@ -11,7 +11,7 @@ import networkx as nx
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.gates import Gate, Select
-from hwnas.shapes import Params, Value
+from hwnas.shapes import Params, Shape, Value
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
@@ -50,21 +50,31 @@ class Node:
         return hash((self.name, self.op, self.inputs, tuple(self.params.items()), opened))
 
 
-def freeze_graph(sources: Mapping[str, Mapping[str, object]], nodes: Iterable[Node], where: str) -> nx.MultiDiGraph:
+def freeze_graph(
+    sources: Mapping[str, Mapping[str, object]],
+    nodes: Iterable[Node],
+    where: str,
+    *,
+    shapes: Mapping[str, Shape] | None = None,
+) -> nx.MultiDiGraph:
     """A frozen multigraph of ``sources`` (name → attributes) and ``nodes``; edges carry ``slot``.
 
-    Of what is open, edges carry ``gate`` and nodes ``open``.
+    Of what is open, edges carry ``gate`` and nodes ``open``. With ``shapes`` nodes carry theirs, and are known to come
+    after their inputs.
 
     Raises GenotypeError naming the node for a repeated name, a missing input or a cycle.
     """
     graph = nx.MultiDiGraph()
-    for name, attributes in sources.items():
-        graph.add_node(name, **attributes)
+    for name, given in sources.items():
+        graph.add_node(name, **given)
     listed = list(nodes)
     for node in listed:
         if node.name in graph:
             raise GenotypeError(f"{where}: two nodes are called {node.name!r}", "give every node its own name")
-        graph.add_node(node.name, op=node.op, params=node.params, **({"open": node.open} if node.open else {}))
+        attributes: dict[str, Any] = {"op": node.op, "params": node.params, **({"open": node.open} if node.open else {})}
+        if shapes is not None:
+            attributes["shape"] = shapes[node.name]
+        graph.add_node(node.name, **attributes)
     for node in listed:
         for slot, source in enumerate(node.inputs):
             if source not in graph:
@@ -73,7 +83,7 @@ def freeze_graph(sources: Mapping[str, Mapping[str, object]], nodes: Iterable[No
                     f"its inputs can be: {', '.join(sorted(graph)[:12])}",
                 )
             graph.add_edge(source, node.name, slot=slot, **({"gate": node.gates[slot]} if slot in node.gates else {}))
-    if not nx.is_directed_acyclic_graph(graph):
+    if shapes is None and not nx.is_directed_acyclic_graph(graph):
         cycle = " → ".join(edge[0] for edge in nx.find_cycle(graph))
         raise GenotypeError(f"{where}: the nodes {cycle} form a cycle", "a cell must be acyclic")
     return nx.freeze(graph)

@@ -131,10 +131,11 @@ class GraphBuilder:
     def finish(self, output: str, auxiliary: Sequence[str] = ()) -> OpGraph:
         """The frozen graph. Nodes that reach neither the output nor an auxiliary one stay: passes remove them."""
         sources: Mapping[str, Mapping[str, object]] = {self._input: {"shape": self._shapes[self._input]}}
-        graph = freeze_graph(sources, self._nodes, "op graph").copy()
-        for node in self._nodes:
-            graph.nodes[node.name]["shape"] = self._shapes[node.name]
-        return OpGraph(nx.freeze(graph), self._input, output, tuple(auxiliary))
+        graph = freeze_graph(sources, self._nodes, "op graph", shapes=self._shapes)
+        finished = OpGraph(graph, self._input, output, tuple(auxiliary))
+        nodes = tuple(self._nodes)  # each after its inputs: the order of construction is the order of execution
+        finished.__dict__.update(nodes=nodes, order=tuple(node.name for node in nodes))
+        return finished
 
 
 class PrefixedBuilder(GraphBuilder):
