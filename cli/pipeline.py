@@ -17,9 +17,7 @@ from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
 from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares
 from hwnas.cli.stages import beforehand, exporting, profiling
-from hwnas.cli.stages.data import open_training_data
 from hwnas.cli.stages.quantizing import Int8Options
-from hwnas.cli.stages.training import train_genotype
 from hwnas.errors import HwnasError
 from hwnas.exporters.artifact import root_of
 from hwnas.exporters.engine import engine_named
@@ -28,9 +26,7 @@ from hwnas.latency.measure import Setting, device_fingerprint
 from hwnas.rundir import RunDir
 from hwnas.search.objective import Budget
 from hwnas.skeletons.base import expand
-from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_network
-from hwnas.training.schedule import Budget as Time
-from hwnas.zoo.catalog import resolve_genotype
+from hwnas.training.network_files import load_network
 
 if TYPE_CHECKING:
     from hwnas.cli.verb import Shell
@@ -148,50 +144,6 @@ def profile_missing(
     )
     document = table_document(output, table)
     return Answer(document, lambda console: results.print_table(console, document))
-
-
-def train_one(
-    shell: Shell,
-    *,
-    genotype: str,
-    data: str,
-    size_hw: tuple[int, int],
-    minutes: float,
-    run: Path,
-    weights: Path | None,
-    resume: bool,
-) -> Answer:
-    """One network, trained on all of ``train``."""
-    from hwnas.compiler.weights import load_weights
-
-    found = resolve_genotype(genotype)
-    initial = load_weights(weights)[0] if weights is not None else None
-    beforehand.check_data(data)
-    config = {"genotype": genotype, "data": data, "size_hw": size_hw, "minutes": minutes, "seed": shell.seed}
-    with RunDir.open(run, {**config, "weights": str(weights or "")}, resume=resume) as opened:
-        images = open_training_data(data, size_hw, shell.progress)
-        trained = train_genotype(
-            found,
-            images,
-            budget=Time(seconds=60 * minutes),
-            indices=images.everything,
-            initial=initial,
-            seed=shell.seed,
-            threads=None,
-            log=opened / "train.jsonl",
-            progress=shell.progress,
-        )
-        save_network(run, found, trained.network, images.dataset.classes)
-    spent = trained.fitted.spent
-    document = {
-        "run": str(run),
-        "genotype": str(run / GENOTYPE),
-        "weights": str(run / WEIGHTS),
-        "steps": spent.steps,
-        "seconds": round(spent.seconds, 1),
-        "loss": trained.fitted.last_loss,
-    }
-    return Answer(document, lambda console: results.print_training(console, document))
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,22 @@ def print_table(console: Console, document: Document) -> None:
 def print_training(console: Console, document: Document) -> None:
     console.print(f"weights      {document['weights']}", markup=False)
     console.print(f"trained      {document['steps']} gradient steps in {document['seconds'] / 60:.1f} minutes")
+    folding = document["folding"]
+    console.print(
+        f"folded       BatchNorms folded, logits differ by up to {folding['max_relative']:.1e} of the greatest, "
+        f"{folding['equal_labels']:.2%} of the labels are equal"
+    )
+    if document["views"] is not None:
+        _print_views(console, document["views"])
+        console.print(f"mIoU on val  {document['views']['miou_plain']:.2%} of whole images; PyTorch")
+
+
+def _print_views(console: Console, views: Document) -> None:
+    shown = " and mirrored" if views["flip"] else ""
+    scales = ", ".join(f"{scale:g}" for scale in views["scales"])
+    console.print(
+        f"mIoU on val  {views['miou']:.2%} of the mean over sizes {scales}{shown}; PyTorch, no engine's figure"
+    )
 
 
 def print_export(console: Console, document: Document) -> None:
@@ -167,6 +183,8 @@ def print_verdict(console: Console, document: Document) -> None:
     console.print(f"frames per second         {document['fps']:.1f}")
     beside = "" if document["miou_torch"] is None else f"; PyTorch {document['miou_torch']:.2%}"
     console.print(f"mIoU on val               {document['miou']:.2%}{beside}")
+    if document.get("views") is not None:
+        _print_views(console, document["views"])
     if document["deadlines"] is not None:
         run = document["deadlines"]
         console.print(

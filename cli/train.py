@@ -7,9 +7,23 @@ from typing import Annotated
 
 import typer
 
-from hwnas.cli.options import DataOption, GenotypeArgument, MinutesOption, ResumeOption, RunOption, SizeOption
+from hwnas.cli.network_options import NetworkOptions
+from hwnas.cli.options import DataOption, GenotypeArgument, ResumeOption, RunOption, SizeOption
 from hwnas.cli.output import Answer
+from hwnas.cli.recipes import (
+    FlipOption,
+    LogOption,
+    RecipeOption,
+    ScalesOption,
+    SetOption,
+    TeacherOption,
+    TeacherWeightsOption,
+    recipe_of,
+    views_of,
+)
 from hwnas.cli.verb import Shell, verb
+
+DEFAULT_MINUTES = 10.0
 
 
 @verb(
@@ -19,26 +33,54 @@ from hwnas.cli.verb import Shell, verb
 def command(
     shell: Shell,
     genotype: GenotypeArgument,
+    network: NetworkOptions,
     data: DataOption,
     size: SizeOption,
     run: RunOption,
-    minutes: MinutesOption = 10.0,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="FILE", help="Start from these weights (safetensors).")
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", min=0.01, help=f"Bounds the training; {DEFAULT_MINUTES:g} without --steps."),
     ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Bounds the training by gradient steps.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="Start from these weights, or a checkpoint's (safetensors)."),
+    ] = None,
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    teacher: TeacherOption = None,
+    teacher_weights: TeacherWeightsOption = None,
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="Where to train: cpu, cuda, mps.")] = "cpu",
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads of the training; else all.")] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bits every time, with --steps, on this machine.")
+    ] = False,
+    log: LogOption = None,
+    eval_scales: ScalesOption = None,
+    eval_flip: FlipOption = False,
     resume: ResumeOption = False,
 ) -> Answer:
-    """Train a network and write genotype.json and weights.safetensors."""
-    from hwnas.cli import pipeline
+    """Train a network and write genotype.json and weights.safetensors.
+
+    `val` is read only with --eval-scales or --eval-flip, when the training is done.
+    """
+    from hwnas.cli import training
     from hwnas.shapes import parse_size
 
-    return pipeline.train_one(
-        shell,
+    order = training.Order(
         genotype=genotype,
+        network=network,
         data=data,
         size_hw=parse_size(size),
-        minutes=minutes,
-        run=run,
+        minutes=DEFAULT_MINUTES if minutes is None and steps is None else minutes,
+        steps=steps,
+        seed=shell.seed,
+        recipe=recipe_of(recipe, set_ or ()),
         weights=weights,
-        resume=resume,
+        teacher=teacher,
+        teacher_weights=teacher_weights,
+        device=device,
+        deterministic=deterministic,
     )
+    views = views_of(eval_scales, eval_flip)
+    return training.train(shell, order, run, threads=threads, logs=tuple(log or ()), views=views, resume=resume)

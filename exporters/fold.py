@@ -9,9 +9,11 @@ import copy
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import fx, nn
 
     from hwnas.compiler.network import Network
+    from hwnas.exporters.parity import Parity
 
 
 def fold_network(network: Network) -> Network:
@@ -22,6 +24,15 @@ def fold_network(network: Network) -> Network:
     for name, child in network.named_children():
         folded.add_module(name, fold_batchnorm(copy.deepcopy(child)))
     return folded.eval()
+
+
+def folding_parity(network: Network, images: np.ndarray) -> Parity:
+    """Compare ``network`` with itself folded, on uint8 images (N, H, W, 3) of its size. It is left as it was, but in
+    evaluation mode."""
+    from hwnas.exporters.parity import compare_sessions
+    from hwnas.exporters.torch_eager import TorchSession
+
+    return compare_sessions(TorchSession(network), TorchSession(fold_network(network)), images)
 
 
 def fold_batchnorm(module: nn.Module) -> nn.Module:

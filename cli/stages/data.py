@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from hwnas.errors import DataError
 
 if TYPE_CHECKING:
     from hwnas.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.15
 TRAIN, VAL = "train", "val"
@@ -58,9 +61,19 @@ def open_training_data(spec: str, size_hw: tuple[int, int], progress: Progress) 
     arrays = load_arrays(dataset, TRAIN, size_hw, progress=progress)
     amounts = class_amounts(arrays, len(dataset.classes))
     train, held = split_blocks(len(arrays.images), HELD_OUT, amounts=amounts)
+    _warn_of_absent(dataset, amounts[held].sum(0), f"the images held out of {spec}")
     return TrainingData(dataset, arrays, train, held)
 
 
 def open_validation_data(dataset: Dataset, size_hw: tuple[int, int], progress: Progress) -> Arrays:
     """The split ``val``: read once, when everything is decided."""
-    return load_arrays(dataset, VAL, size_hw, progress=progress)
+    arrays = load_arrays(dataset, VAL, size_hw, progress=progress)
+    _warn_of_absent(dataset, class_amounts(arrays, len(dataset.classes)).sum(0), f"the split val of {dataset.spec}")
+    return arrays
+
+
+def _warn_of_absent(dataset: Dataset, amounts: np.ndarray, where: str) -> None:
+    """Say which classes no pixel of ``where`` shows: they are left out of its mIoU, or count as 0 if predicted."""
+    absent = [item.name for item, amount in zip(dataset.classes, amounts, strict=True) if not amount]
+    if absent:
+        logger.warning("no pixel of %s is of class %s: its mIoU says nothing of them", where, ", ".join(absent))

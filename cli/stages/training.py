@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwnas.cli.stages.data import TrainingData
+from hwnas.exporters.fold import folding_parity
 from hwnas.ir.genotype import Genotype
 from hwnas.skeletons.base import expand
 from hwnas.training.recipe import Recipe
@@ -18,7 +20,12 @@ from hwnas.training.train import Trained, train_network
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hwnas.compiler.network import Network
     from hwnas.progress import Progress
+    from hwnas.training.distill import Teacher
+    from hwnas.training.logs import Log
+
+logger = logging.getLogger(__name__)
 
 RECIPE = Recipe(full_size=0.1, balance="enet")
 """Crops for nine tenths of the time, then whole images, as the engine will see them; rare classes weigh more."""
@@ -32,13 +39,20 @@ def train_genotype(
     indices: np.ndarray,
     initial: Mapping[str, Tensor] | None = None,
     recipe: Recipe = RECIPE,
+    teacher: Teacher | None = None,
     seed: int,
     threads: int | None,
-    log: Path | None,
+    device: str = "cpu",
+    repeatable: bool = False,
+    checkpoint: Path | None = None,
+    log: Path | Log | None,
     progress: Progress,
     label: str = "train the network",
 ) -> Trained:
-    """Train ``genotype`` on the images at ``indices``; ``initial`` is what it inherits from a supernet."""
+    """Train ``genotype`` on the images at ``indices``; ``initial`` is what it inherits from a supernet.
+
+    The rest is :func:`hwnas.training.train.train_network`'s.
+    """
     return train_network(
         lambda shape: expand(genotype, shape, data.classes),
         data.arrays,
@@ -47,9 +61,30 @@ def train_genotype(
         recipe=recipe,
         budget=budget,
         initial=initial,
+        teacher=teacher,
         seed=seed,
         threads=threads,
+        device=device,
+        repeatable=repeatable,
+        checkpoint=checkpoint,
         log=log,
         progress=progress,
         label=label,
     )
+
+
+def fold_check(network: Network, data: TrainingData) -> dict[str, Any]:
+    """How nearly the trained network agrees with itself once its BatchNorms are folded into its convolutions, as they
+    are in an engine: on four images of ``train``. A warning where it does not."""
+    images = np.ascontiguousarray(data.arrays.images[data.held[:4]])
+    parity = folding_parity(network, images)
+    if not parity.ok:
+        logger.warning(
+            "the network changes where its BatchNorms are folded, as in an engine: %s", parity.differences[0]
+        )
+    return {
+        "max_relative": parity.max_relative,
+        "equal_labels": parity.equal_labels,
+        "images": parity.images,
+        "agrees": parity.ok,
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hwnas.cli.stages.data import open_validation_data
 from hwnas.data.base import Dataset
@@ -11,12 +11,18 @@ from hwnas.exporters.artifact import Artifact, Manifest, record_measured
 from hwnas.exporters.criteria import Criteria
 from hwnas.exporters.validate import Verdict, validate
 from hwnas.latency.contract import TimingContract
+from hwnas.shapes import Shape
+from hwnas.skeletons.base import expand
 
 if TYPE_CHECKING:
     import numpy as np
 
     from hwnas.compiler.network import Network
+    from hwnas.data.cache import Arrays
+    from hwnas.ir.genotype import Genotype
+    from hwnas.ir.opgraph import OpGraph
     from hwnas.progress import Progress
+    from hwnas.training.views import Views
 
 
 def check_classes(manifest: Manifest, dataset: Dataset) -> None:
@@ -28,6 +34,19 @@ def check_classes(manifest: Manifest, dataset: Dataset) -> None:
             f"the artifact {manifest.name} knows {count} classes, and {dataset.spec} has {len(given)}",
             "validate it on the data set that it was trained on",
         )
+
+
+def views_document(
+    network: Network, genotype: Genotype, arrays: Arrays, classes: int, views: Views, progress: Progress
+) -> dict[str, Any]:
+    """PyTorch's mIoU of the mean prediction over several sizes and mirror images: no engine's figure."""
+    from hwnas.training.views import evaluate_views
+
+    def graph_at(shape: Shape) -> OpGraph:
+        return expand(genotype, shape, classes)
+
+    score = evaluate_views(network, graph_at, arrays, classes, views, progress=progress)
+    return {"scales": list(views.scales), "flip": views.flip, "miou": score.miou}
 
 
 def judge(

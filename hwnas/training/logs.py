@@ -165,6 +165,10 @@ class Log:
         self.losses[:] = [(int(step), float(loss)) for step, loss in state["losses"]]
         self._sums = {str(name): float(total) for name, total in state["sums"].items()}
         self._count = int(state["count"])
+        self.rewind(step)
+
+    def rewind(self, step: int) -> None:
+        """Take back the lines that were written after ``step``."""
         for sink in self.sinks:
             sink.rewind(step)
 

@@ -113,7 +113,7 @@ def fit(
                 write_state = hooks.checkpoint(spent)
                 last_checkpoint = clock()
             task.update(budget.fraction(spent), f"step {spent.steps}, loss {figures['loss']:.3f}")
-    log.flush(spent)
+    log.flush(spent, lr=float(optimizer.param_groups[0]["lr"]))
     if hooks.checkpoint:
         hooks.checkpoint(spent)()
     return Fitted(spent, tuple(log.losses))
