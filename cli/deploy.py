@@ -24,6 +24,14 @@ from hwnas.cli.options import (
     parse_budget_ms,
 )
 from hwnas.cli.output import Answer
+from hwnas.cli.recipes import (
+    LogOption,
+    RecipeOption,
+    SetOption,
+    TeacherOption,
+    TeacherWeightsOption,
+    changes_of,
+)
 from hwnas.cli.verb import Shell, verb
 
 
@@ -47,10 +55,16 @@ def command(
     table: Annotated[
         Path | None, typer.Option("--table", metavar="FILE", help="Use this latency table; else one is measured.")
     ] = None,
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    teacher: TeacherOption = None,
+    teacher_weights: TeacherWeightsOption = None,
+    log: LogOption = None,
     resume: ResumeOption = False,
 ) -> Answer:
     """Profile this machine, search under the budget, train, export, validate and draw the network found.
 
+    The recipe, the teacher and the logs are those of the last training, of the network found.
     Ends with exit code 1 if the exported engine misses the budget.
     """
     from hwnas.cli import pipeline
@@ -70,5 +84,8 @@ def command(
         seed=shell.seed,
         table=str(table) if table is not None else None,
         confidence=confidence,
+        recipe=changes_of(recipe, set_ or ()),
+        teacher=teacher,
+        teacher_weights=str(teacher_weights) if teacher_weights is not None else None,
     )
-    return pipeline.deploy(shell, settings, run, resume=resume)
+    return pipeline.deploy(shell, settings, run, logs=tuple(log or ()), resume=resume)

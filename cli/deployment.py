@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,8 @@ from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares, divide, profile_seconds
 from hwnas.cli.stages import exporting, finals, profiling, searching, validating
 from hwnas.cli.stages.data import TrainingData, open_training_data
-from hwnas.cli.stages.training import train_genotype
+from hwnas.cli.stages.teaching import open_teacher
+from hwnas.cli.stages.training import CHECKPOINT, RECIPE, REPORT, train_genotype, training_report
 from hwnas.compiler.cost import cost_of
 from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.errors import BudgetError
@@ -39,6 +41,7 @@ from hwnas.search.evaluators.slices import SliceScores
 from hwnas.search.objective import Budget
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES
+from hwnas.training.logs import Log, open_sinks
 from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_network
 from hwnas.training.schedule import Budget as Time
 
@@ -66,11 +69,13 @@ class Deployment:
         *,
         started: float | None = None,
         divide: Callable[[float, float], Shares] = divide,
+        logs: Sequence[str] = (),
     ) -> None:
         self.run = run
         self.settings = settings
         self.progress = progress
         self._divide = divide
+        self._logs = logs
         self._started = time.monotonic() if started is None else started
         self._training_threads = len(os.sched_getaffinity(0))
 
@@ -235,30 +240,44 @@ class Deployment:
         return searching.slice_evaluator(shared, self.data)
 
     def train(self) -> dict[str, Any]:
-        """Train the chosen network on all of ``train``, going on from what it learned in the finals."""
-        report = "train.json"
+        """Train the chosen network on all of ``train``, going on from what it learned in the finals.
 
-        def work() -> None:
-            genotype, data = self.genotype, self.data
+        A training that was killed goes on from its checkpoint.
+        """
+        s = self.settings
+        inputs = {
+            **self.run.fingerprints(CHOSEN, FINALIST),
+            **{name: getattr(s, name) for name in ("data", "recipe", "teacher", "teacher_weights")},
+        }
+        self.run.stage("train", self._train, inputs=inputs, outputs=[WEIGHTS, REPORT])
+        (self.run / CHECKPOINT).unlink(missing_ok=True)
+        document: dict[str, Any] = read_json(self.run / REPORT, "training report")
+        return {**document, "weights": str(self.run / WEIGHTS)}
+
+    def _train(self) -> None:
+        s, genotype, data = self.settings, self.genotype, self.data
+        with ExitStack() as stack:
+            teacher = None
+            if s.teacher is not None:
+                weights = None if s.teacher_weights is None else Path(s.teacher_weights)
+                found = open_teacher(s.teacher, weights, data.dataset, threads=self._training_threads)
+                teacher = stack.enter_context(found)
             trained = train_genotype(
                 genotype,
                 data,
                 budget=Time(seconds=self.shares().train),
                 indices=data.everything,
                 initial=load_weights(self.run / FINALIST)[0],
-                seed=self.settings.seed,
+                recipe=RECIPE.with_values(s.recipe),
+                teacher=teacher,
+                seed=s.seed,
                 threads=self._training_threads,
-                log=self.run / "train.jsonl",
+                checkpoint=self.run / CHECKPOINT,
+                log=Log(self.run / "train.jsonl", sinks=open_sinks(self._logs, self.run.path)),
                 progress=self.progress,
             )
-            save_network(self.run.path, genotype, trained.network, data.dataset.classes)
-            spent = trained.fitted.spent
-            write_json(self.run / report, {"steps": spent.steps, "seconds": spent.seconds})
-
-        inputs = {**self.run.fingerprints(CHOSEN, FINALIST), "data": self.settings.data}
-        self.run.stage("train", work, inputs=inputs, outputs=[WEIGHTS, report])
-        document: dict[str, Any] = read_json(self.run / report, "training report")
-        return {**document, "weights": str(self.run / WEIGHTS)}
+        save_network(self.run.path, genotype, trained.network, data.dataset.classes)
+        write_json(self.run / REPORT, training_report(trained, data))
 
     def export(self) -> dict[str, Any]:
         """Write the engine with logits and the one with labels; both must agree with PyTorch on real images."""

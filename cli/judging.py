@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwnas.cli import results
 from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
 from hwnas.cli.stages import exporting, validating
+from hwnas.cli.stages.data import open_validation_data
 from hwnas.cli.verb import Shell
 from hwnas.data.base import open_dataset
 from hwnas.errors import ArtifactError, HwnasError
@@ -24,6 +25,9 @@ from hwnas.latency.model import TableModel
 from hwnas.latency.table import load_table
 from hwnas.training.network_files import WEIGHTS, load_network
 from hwnas.zoo.catalog import resolve_genotype
+
+if TYPE_CHECKING:
+    from hwnas.training.views import Views
 
 
 def artifact_path(path: Path) -> Path:
@@ -184,6 +188,7 @@ def validate(
     video: Path | None = None,
     images: Path | None = None,
     junit: Path | None = None,
+    views: Views | None = None,
 ) -> Answer:
     """The verdict on an artifact; PyTorch's figures where the artifact lies in a run directory."""
     path = artifact_path(artifact)
@@ -203,6 +208,11 @@ def validate(
     if table is not None and network is not None:
         loaded = load_table(table)
         predicted_ms, predicted_by = TableModel(loaded).predict(network.graph).latency_ms, loaded.contract
+    if views is not None and network is None:
+        raise HwnasError(
+            f"several views of an image are PyTorch's to see, and {path} lies in no run directory",
+            "leave --eval-scales and --eval-flip out, or validate the run directory",
+        )
     verdict = validating.judge(
         opened,
         dataset,
@@ -215,7 +225,11 @@ def validate(
         frames=frames,
         progress=shell.progress,
     )
-    document = {"artifact": str(opened.path), **verdict.to_dict()}
+    document = {"artifact": str(opened.path), **verdict.to_dict(), "views": None}
+    if views is not None and network is not None and run is not None:
+        arrays = open_validation_data(dataset, (height, width), shell.progress)
+        genotype, classes = resolve_genotype(run), len(dataset.classes)
+        document["views"] = validating.views_document(network, genotype, arrays, classes, views, shell.progress)
     if junit is not None:
         from hwnas.report.junit import write_junit
 

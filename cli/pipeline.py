@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 ENGINE = "onnxruntime"
 
 
-def deploy(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answer:
+def deploy(shell: Shell, settings: Settings, run: Path, *, logs: Sequence[str] = (), resume: bool) -> Answer:
     """All stages in order; exit code 1 if the verdict is FAIL."""
     _refuse_mistakes(settings, resume=resume)
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
-        job = Deployment(opened, settings, shell.progress, started=shell.started)
+        job = Deployment(opened, settings, shell.progress, started=shell.started, logs=logs)
         for line in _checked(job):
             shell.progress.say(line)
         document: dict[str, Any] = {
@@ -78,6 +78,8 @@ def _refuse_mistakes(settings: Settings, *, resume: bool) -> None:
     engine_named(ENGINE)
     beforehand.check_names(settings.space, settings.strategy, settings.sampler)
     beforehand.check_data(settings.data)
+    beforehand.check_recipe(settings.recipe)
+    beforehand.check_teacher(settings.teacher, settings.teacher_weights, settings.data)
     if settings.table is not None and not resume:  # a run has its own copy
         beforehand.check_given_table(Path(settings.table), settings.size_hw, settings.engine_setting)
 

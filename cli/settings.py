@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from hwnas.latency.measure import Setting
 
@@ -22,6 +24,10 @@ class Settings:
     seed: int
     table: str | None = None
     confidence: float | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the recipe of the last training that differ from the usual one."""
+    teacher: str | None = None
+    teacher_weights: str | None = None
     sampler: str = "uniform"
 
     @property

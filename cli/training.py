@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from hwnas.cli.output import Answer
 from hwnas.cli.stages import beforehand
 from hwnas.cli.stages.data import TrainingData, open_training_data, open_validation_data
 from hwnas.cli.stages.teaching import open_teacher
-from hwnas.cli.stages.training import fold_check, train_genotype
+from hwnas.cli.stages.training import CHECKPOINT, REPORT, train_genotype, training_report
 from hwnas.cli.stages.validating import views_document
 from hwnas.files import read_json, write_json
 from hwnas.rundir import RunDir
@@ -28,10 +29,12 @@ from hwnas.training.train import NETWORK
 from hwnas.training.views import Views
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from hwnas.cli.verb import Shell
     from hwnas.ir.genotype import Genotype
 
-REPORT, CHECKPOINT, LINES = "train.json", "checkpoint.safetensors", "train.jsonl"
+LINES = "train.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +78,15 @@ def train(
     """Train as ordered, or go on with it; with ``views``, score the network on ``val``."""
     genotype = order.network.resolve(order.genotype).genotype
     beforehand.check_data(order.data)
+    beforehand.check_teacher(order.teacher, order.teacher_weights, order.data)
+    initial = None if order.weights is None else weights_in(order.weights, NETWORK)
     sinks = open_sinks(logs, run)
     with RunDir.open(run, order.to_dict(), resume=resume) as opened:
         images = open_training_data(order.data, order.size_hw, shell.progress)
 
         def work() -> None:
             log = Log(opened / LINES, sinks=sinks)
-            write_json(opened / REPORT, _train(shell, order, genotype, images, run, threads, log))
+            write_json(opened / REPORT, _train(shell, order, genotype, images, initial, run, threads, log))
 
         opened.stage("train", work, inputs={}, outputs=[GENOTYPE, WEIGHTS, REPORT])
         (opened / CHECKPOINT).unlink(missing_ok=True)
@@ -100,6 +105,7 @@ def _train(
     order: Order,
     genotype: Genotype,
     images: TrainingData,
+    initial: Mapping[str, Tensor] | None,
     run: Path,
     threads: int | None,
     log: Log,
@@ -116,7 +122,7 @@ def _train(
             images,
             budget=order.budget,
             indices=images.everything,
-            initial=None if order.weights is None else weights_in(order.weights, NETWORK),
+            initial=initial,
             recipe=order.recipe,
             teacher=teacher,
             seed=order.seed,
@@ -127,14 +133,8 @@ def _train(
             log=log,
             progress=shell.progress,
         )
-    network, spent = trained.network.cpu(), trained.fitted.spent
-    save_network(run, genotype, network, images.dataset.classes)
-    return {
-        "steps": spent.steps,
-        "seconds": round(spent.seconds, 1),
-        "loss": trained.fitted.last_loss,
-        "folding": fold_check(network, images),
-    }
+    save_network(run, genotype, trained.network, images.dataset.classes)
+    return training_report(trained, images)
 
 
 def _judge(shell: Shell, genotype: Genotype, images: TrainingData, run: Path, views: Views) -> dict[str, Any]:

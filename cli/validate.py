@@ -9,6 +9,7 @@ import typer
 
 from hwnas.cli.options import BudgetAtOption, DataOption, Percentile, ThreadsOption, parse_budget_ms, parse_share
 from hwnas.cli.output import Answer
+from hwnas.cli.recipes import FlipOption, ScalesOption, views_of
 from hwnas.cli.verb import Shell, verb
 from hwnas.errors import HwnasError
 
@@ -48,6 +49,8 @@ def command(
     table: Annotated[
         Path | None, typer.Option("--table", metavar="FILE", help="Latency table that predicts; else the run's own.")
     ] = None,
+    eval_scales: ScalesOption = None,
+    eval_flip: FlipOption = False,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the verdict as JUnit XML for a CI server.")
     ] = None,
@@ -79,4 +82,5 @@ def command(
         video=video,
         images=images,
         junit=junit,
+        views=views_of(eval_scales, eval_flip),
     )

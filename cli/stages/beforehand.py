@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hwnas.cli.stages.data import check_pairs
 from hwnas.cli.stages.profiling import check_table
+from hwnas.cli.stages.teaching import open_teacher
+from hwnas.cli.stages.training import RECIPE
 from hwnas.data.base import open_dataset
 from hwnas.errors import HwnasError
 from hwnas.latency.measure import Setting
@@ -13,6 +17,7 @@ from hwnas.latency.table import load_table
 from hwnas.search.pooled import takes_pool
 from hwnas.spaces.base import SPACES
 from hwnas.supernet.samplers.base import SAMPLERS
+from hwnas.training import distill
 
 
 def check_data(spec: str) -> None:
@@ -34,3 +39,17 @@ def check_names(space: str, strategy: str, sampler: str) -> None:
 def check_given_table(path: Path, size_hw: tuple[int, int], setting: Setting) -> None:
     """That a latency table can be read and was measured in this setting."""
     check_table(load_table(path), size_hw, setting)
+
+
+def check_recipe(changes: Mapping[str, Any]) -> None:
+    """That the recipe has these fields, with such values."""
+    RECIPE.with_values(changes)
+
+
+def check_teacher(teacher: str | None, weights: str | Path | None, data: str) -> None:
+    """That there is such a teacher, of the data's classes; None is no teacher."""
+    if teacher is None:
+        return
+    dataset = open_dataset(data)
+    with open_teacher(teacher, None if weights is None else Path(weights), dataset, threads=1) as found:
+        distill.check_teacher(found, len(dataset.classes))

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REPORT, CHECKPOINT = "train.json", "train.checkpoint.safetensors"
+"""In a run directory: what a finished training did, and the state of one that is not."""
+
 RECIPE = Recipe(full_size=0.1, balance="enet")
 """Crops for nine tenths of the time, then whole images, as the engine will see them; rare classes weigh more."""
 
@@ -73,7 +76,18 @@ def train_genotype(
     )
 
 
-def fold_check(network: Network, data: TrainingData) -> dict[str, Any]:
+def training_report(trained: Trained, data: TrainingData) -> dict[str, Any]:
+    """JSON of what a training did and of how its network folds; the network is moved to the CPU."""
+    spent = trained.fitted.spent
+    return {
+        "steps": spent.steps,
+        "seconds": round(spent.seconds, 1),
+        "loss": trained.fitted.last_loss,
+        "folding": _fold_check(trained.network.cpu(), data),
+    }
+
+
+def _fold_check(network: Network, data: TrainingData) -> dict[str, Any]:
     """How nearly the trained network agrees with itself once its BatchNorms are folded into its convolutions, as they
     are in an engine: on four images of ``train``. A warning where it does not."""
     images = np.ascontiguousarray(data.arrays.images[data.held[:4]])
