@@ -10,9 +10,12 @@ import pytest
 from evaluator_contract import CHECKS, Make
 from tiny_nets import CLASSES, SIZE_HW, TinySpace
 
+from hwnas.compiler.network import compile_graph
 from hwnas.ir.opgraph import OpGraph
+from hwnas.search.backbone import Backbone, reference_graph
 from hwnas.search.evaluators.base import IdentifiedEvaluator
 from hwnas.search.evaluators.cached import Cached, EvaluationFile
+from hwnas.search.evaluators.features import FeatureEvaluator
 from hwnas.search.evaluators.images import Images
 from hwnas.search.evaluators.ladder import Ladder, Rung
 from hwnas.search.evaluators.proxy import Proxy, proxy_evaluator
@@ -54,7 +57,14 @@ def ladder(images: Images, folder: Path) -> IdentifiedEvaluator:
     return Ladder([Rung(slices(images, folder), 0.1), Rung(training(images, folder), 1.0)])
 
 
+def features(images: Images, folder: Path) -> IdentifiedEvaluator:
+    tensors = compile_graph(reference_graph(SPACE, (3, *SIZE_HW), CLASSES), seed=1).state_dict()
+    plan = TrainingPlan(steps=6, recipe=RECIPE)
+    return FeatureEvaluator(SPACE, images, plan, Backbone(tensors, "drawn from seed 1"), cache=folder)
+
+
 EVALUATORS: Mapping[str, Make] = {
+    "features": features,
     "slices": slices,
     "training": training,
     "proxy": proxy,

@@ -57,8 +57,9 @@ class TrainingEvaluator:
     """Trains a candidate for ``fidelity`` × ``plan.steps`` steps and gives its mIoU on the held-out blocks.
 
     A candidate's own recipe is laid over the plan's. A request that continues from a checkpoint trains the steps that
-    are missing, as the end of one training of the whole length: the learning rate is where that one's would be. (The
-    optimizer's moments begin anew.) If the checkpoint is gone, it is trained from the start, and the note says so.
+    are missing, as the end of one training of the whole length: the learning rate is where that one's would be, and
+    falls from there. (The optimizer's moments begin anew.) If the checkpoint is gone, it is trained from the start, and
+    the note says so.
 
     ``start`` gives the weights to begin with, and ``start_name`` what they are; ``reshape`` may change the graph (a
     proxy's narrower one). Values: ``miou`` and ``steps`` (in all, those before the checkpoint included).
@@ -133,13 +134,13 @@ class TrainingEvaluator:
         return Outcome(request, {"miou": score.miou, "steps": float(steps)}, note=note, checkpoint=written)
 
     def _train(self, request: Request, initial: Mapping[str, Tensor] | None, done: int, steps: int) -> Trained:
-        from hwnas.training.schedule import Budget
+        from hwnas.training.schedule import Budget, Schedule
         from hwnas.training.train import train_network
 
         candidate = self._space.decode(request.decisions)
         recipe = self._recipe(candidate)
         if done:  # (1 - (done + n) / steps) ** power = (1 - done / steps) ** power * (1 - n / (steps - done)) ** power
-            recipe = replace(recipe, lr=recipe.lr * (1 - done / steps) ** recipe.power)
+            recipe = replace(recipe, lr=recipe.lr * Schedule.of(recipe).factor(done / steps))
         elif self._start is not None:
             initial = self._start(self._graph_at(candidate, (3, *self._images.size_hw)))
         progress: Progress = self._progress
