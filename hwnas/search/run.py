@@ -101,7 +101,7 @@ class _Loop:
         self.echoes: dict[Place, list[Request]] = {}
         self.repeats = 0
         self.best: Trial | None = None
-        self.best_score: float | None = None
+        self.best_standing: tuple[float, float] | None = None
         self.failures = 0
         self.statuses: Counter[str] = Counter()
         self.recent_s: deque[float] = deque(maxlen=8)
@@ -240,15 +240,19 @@ class _Loop:
         return replace(trial.outcome, request=replace(trial.request, id=FOREIGN))
 
     def _weigh(self, trial: Trial) -> None:
-        """Keep the best; at equal score the earlier stays, so that a resumed search has the same winner."""
+        """Keep the best of the highest fidelity: scores of others do not compare. At equal score the earlier stays, so
+        that a resumed search has the same winner."""
         assert trial.outcome is not None
         self.trials.append(trial)
         self.recent_s.append(trial.duration_s)
         self.failures = self.failures + 1 if trial.outcome.status == "failed" else 0
         self.statuses[trial.outcome.status] += 1
         score = self.problem.objective.score(trial.outcome)
-        if score is not None and (self.best_score is None or score > self.best_score):
-            self.best, self.best_score = trial, score
+        if score is None:
+            return
+        standing = (trial.request.fidelity, score)
+        if self.best_standing is None or standing > self.best_standing:
+            self.best, self.best_standing = trial, standing
 
     def _note(self, elapsed_s: float, new: int) -> str:
         parts = []

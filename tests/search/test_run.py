@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,23 @@ def test_progress_shows_the_best_so_far(tmp_path: Path) -> None:
     assert [done for done, _ in watch.notes] == [float(i) for i in range(41)]
     assert f"best miou {result.values['miou']:.4g}, latency_ms" in watch.notes[-1][1]
     assert "a minute" in watch.notes[-1][1]
+
+
+class HalfOrWhole:
+    """Asks for each of a few candidates at half fidelity, then for two of them at the whole."""
+
+    def __init__(self) -> None:
+        self.queue = [Request({**{f"x{i}": 0 for i in range(8)}, "x1": value}, value, 0.5) for value in range(4)]
+        self.queue += [replace(self.queue[value], id=4 + value, fidelity=1.0) for value in (0, 1)]
+
+    def ask(self, count: int) -> list[Request]:
+        asked, self.queue = self.queue[:count], self.queue[count:]
+        return asked
+
+    def tell(self, outcomes: object) -> None:
+        pass
+
+
+def test_best_is_of_the_highest_fidelity(tmp_path: Path) -> None:
+    result = search(toy_problem(), HalfOrWhole(), ToyEvaluator(), study_in(tmp_path), evaluations=6)  # type: ignore
+    assert result.decisions["x1"] == 1
