@@ -31,8 +31,10 @@ class Batches:
     """Iterate for ever over shuffled batches of ``indices``; a context manager, for the thread's sake.
 
     Each epoch shows every index once; where the batch size does not divide them, a batch runs over into the next epoch.
-    ``ahead`` batches are prepared by a thread (0: none). ``step`` is the number of the next batch: save it, and give it
-    back as ``start`` to go on.
+    ``ahead`` batches are prepared by a thread (0: none). ``step`` counts the batches taken: save it, and give it back
+    as ``start`` to go on. ``share`` is (place, count) of one of several processes that take the batches in turn: it
+    gets those numbered place, place + count, …; together they see what one process sees whose batches are ``count``
+    times as large.
     """
 
     def __init__(
@@ -45,25 +47,28 @@ class Batches:
         seed: int,
         start: int = 0,
         ahead: int = 0,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
-        assert len(indices) and batch_size > 0
+        assert len(indices) and batch_size > 0 and 0 <= share[0] < share[1]
         self._arrays = arrays
         self._indices = np.asarray(indices)
         self._batch_size = batch_size
         self._transform = transform
         self._seed = seed
+        self._place, self._count = share
         self.step = start
         self._worker = _Worker(self.batch, start, ahead) if ahead else None
 
     def batch(self, step: int) -> Batch:
-        """Batch number ``step``, whatever was asked for before."""
-        places = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
+        """The batch of this process's step ``step``, whatever was asked for before."""
+        number = step * self._count + self._place
+        places = np.arange(number * self._batch_size, (number + 1) * self._batch_size)
         epochs, offsets = np.divmod(places, len(self._indices))
         orders = {epoch: self._rng(_ORDER, int(epoch)).permutation(self._indices) for epoch in np.unique(epochs)}
         chosen = [int(orders[epoch][offset]) for epoch, offset in zip(epochs, offsets, strict=True)]
         images = [self._arrays.images[index] for index in chosen]
         masks = [self._arrays.masks[index] for index in chosen]
-        return self._transform(images, masks, self._rng(_CHANGE, step))
+        return self._transform(images, masks, self._rng(_CHANGE, number))
 
     def _rng(self, purpose: int, number: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(purpose, number)))

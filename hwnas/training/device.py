@@ -6,25 +6,37 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import nn
 from torch.amp import GradScaler
 
 from hwnas.errors import HwnasError
 from hwnas.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from hwnas.training.group import Group
+
 Module = TypeVar("Module", bound=nn.Module)
+
+GROUP_TIMEOUT_S = 600.0
+"""A process that has not been heard of for so long within a step has failed."""
 
 FABRIC_PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
-def make_fabric(recipe: Recipe, *, device: str = "cpu", threads: int | None = None) -> Fabric:
-    """A single-process Fabric on ``"cpu"``, ``"cuda"`` or ``"mps"``; ``threads`` bounds torch's CPU threads.
+def make_fabric(
+    recipe: Recipe, *, device: str = "cpu", threads: int | None = None, group: Group | None = None
+) -> Fabric:
+    """A Fabric on ``"cpu"``, ``"cuda"`` or ``"mps"``; ``threads`` bounds torch's CPU threads.
 
+    It is one of a single process, or of the processes of a ``group``, which are waited for here.
     With bf16 and fp16, convolutions compute in them and everything that adds up stays in fp32 (autocast). HwnasError
     where there is no such device, and for fp16 on a CPU. Denormal numbers are flushed to zero: weights that decay to
     them make a CPU an order of magnitude slower.
@@ -34,11 +46,69 @@ def make_fabric(recipe: Recipe, *, device: str = "cpu", threads: int | None = No
     if threads is not None:
         torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for chatty in ("lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        return Fabric(accelerator=device, devices=1, precision=FABRIC_PRECISION[recipe.precision])
+        if group is None:
+            return Fabric(accelerator=device, devices=1, precision=FABRIC_PRECISION[recipe.precision])
+        return _fabric_of(group, device, FABRIC_PRECISION[recipe.precision])
     except (RuntimeError, ValueError) as error:
         raise HwnasError(f"cannot train on device {device!r}: {error}", "train on the device 'cpu'") from error
+
+
+def _fabric_of(group: Group, device: str, precision: Any) -> Fabric:
+    fabric = Fabric(
+        accelerator=device,
+        devices=group.count,
+        strategy=DDPStrategy(timeout=timedelta(seconds=GROUP_TIMEOUT_S)),
+        plugins=[_Place(group)],
+        precision=precision,
+    )
+    group.meet()
+    fabric.launch()
+    return fabric
+
+
+class _Place(ClusterEnvironment):
+    """What Fabric asks about a process's place in its group, which began it."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__()
+        self._group = group
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return True
+
+    @property
+    def main_address(self) -> str:
+        return "127.0.0.1"
+
+    @property
+    def main_port(self) -> int:
+        return self._group.port
+
+    @staticmethod
+    def detect() -> bool:
+        return False
+
+    def world_size(self) -> int:
+        return self._group.count
+
+    def set_world_size(self, size: int) -> None:
+        assert size == self._group.count
+
+    def global_rank(self) -> int:
+        return self._group.rank
+
+    def set_global_rank(self, rank: int) -> None:
+        assert rank == self._group.rank
+
+    def local_rank(self) -> int:
+        return self._group.rank
+
+    def node_rank(self) -> int:
+        return 0
 
 
 def scaler_of(fabric: Fabric) -> GradScaler | None:

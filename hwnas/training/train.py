@@ -41,11 +41,13 @@ from hwnas.training.device import (
 )
 from hwnas.training.distill import Distillation, Teacher, check_teacher
 from hwnas.training.drop_path import DropPath
+from hwnas.training.group import Group
 from hwnas.training.identity import identity_of, tensors_digest
 from hwnas.training.logs import Log
 from hwnas.training.loop import Fitted, Hooks, fit
 from hwnas.training.losses import Loss, class_weights, make_loss
 from hwnas.training.optimizer import make_optimizer
+from hwnas.training.parallel import Parallel
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget, Schedule, Spent
 from hwnas.training.sizes import GraphAt, at_shape, augmentation_of, phases
@@ -77,6 +79,7 @@ def train_network(
     device: str = "cpu",
     threads: int | None = None,
     repeatable: bool = False,
+    group: Group | None = None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 30.0,
     log: Path | Log | None = None,
@@ -94,21 +97,40 @@ def train_network(
     had not been killed. RunError if the file is of another training. ``repeatable`` allows only such algorithms as give
     the same bits every time, and budgets that do not depend on the clock.
 
+    In a ``group`` every process calls this with the same arguments and trains on its own batches (parallel.py); only
+    the first one writes, reports and measures the statistics in the end.
+
     Raises DivergedError if the loss stops being finite, HwnasError for a network that does not segment.
     """
     if repeatable and budget.seconds is not None:
         raise HwnasError(
             "a training that is bounded by time follows the clock, and is never the same twice", "bound it by --steps"
         )
-    fabric = make_fabric(recipe, device=device, threads=threads)
+    fabric = make_fabric(recipe, device=device, threads=threads, group=group)
+    parallel = Parallel(fabric)
     network = _first(graph_at, arrays, initial, seed, fabric)
     if teacher is not None:
         check_teacher(teacher, classes)
     weight = class_weights(arrays.masks[indices], classes, recipe.balance)
     loss_of = make_loss(recipe, None if weight is None else weight.to(fabric.device))
+    if not parallel.leads:
+        log, progress = Log(), None
     log = log if isinstance(log, Log) else Log(log)
     training = _Training(
-        fabric, network, graph_at, arrays, indices, recipe, budget, loss_of, teacher, seed, log, progress, label
+        fabric,
+        parallel,
+        network,
+        graph_at,
+        arrays,
+        indices,
+        recipe,
+        budget,
+        loss_of,
+        teacher,
+        seed,
+        log,
+        progress,
+        label,
     )
     with ExitStack() as stack:
         stack.callback(log.close)
@@ -123,11 +145,13 @@ def train_network(
                 "initial": tensors_digest(initial),
                 "teacher": "" if teacher is None else teacher.identity,
                 "repeatable": [device, torch.get_num_threads()] if repeatable else [],
+                "devices": fabric.world_size,
             }
             identity = identity_of(facts, arrays, indices, recipe=recipe, seed=seed)
             stack.enter_context(training.keep(checkpoint, identity, checkpoint_seconds))
         fitted = training.run()
-        recalibrate(network, _full_images(arrays, indices, fabric))
+        if parallel.leads:
+            recalibrate(network, _full_images(arrays, indices, fabric))
     return Trained(network, fitted)
 
 
@@ -136,6 +160,7 @@ class _Training:
     """The state of a network's training, and its way through the phases."""
 
     fabric: Fabric
+    parallel: Parallel
     network: Network
     graph_at: GraphAt
     arrays: Arrays
@@ -165,10 +190,12 @@ class _Training:
             parts["scaler"] = part_of_scaler(self.scaler)
         saved = Checkpoint(path, identity, parts)
         parts["log"] = part_of_log(self.log, lambda: saved.spent.steps)
-        if not saved.restore():
+        if not saved.restore() and self.parallel.leads:
+            self.log.rewind(0)
             saved.save(Spent())
         self.spent = saved.spent
-        self.hooks = replace(self.hooks, checkpoint=saved.take, checkpoint_seconds=seconds)
+        if self.parallel.leads:
+            self.hooks = replace(self.hooks, checkpoint=saved.take, checkpoint_seconds=seconds)
         return saved.kept()
 
     def run(self) -> Fitted:
@@ -186,18 +213,28 @@ class _Training:
         resized = at_shape(self.network, self.graph_at, (3, *crop_hw)).train()
         drop_path = DropPath(resized) if recipe.drop_path else None
         distillation = Distillation.of(self.teacher, recipe, crop_hw) if self.teacher is not None else None
+        wrapped = self.parallel.module(resized)
+        step = NetworkStep(self.fabric, wrapped, self.loss_of, recipe.auxiliary_weight, distillation)
+        place, _ = share = self.parallel.share
 
         def before_step(spent: Spent, fraction: float) -> None:
-            seed_step(self.seed, spent.steps, self.fabric.device)
+            seed_step(self.seed + place, spent.steps, self.fabric.device)
             if drop_path is not None:
                 drop_path.probability = recipe.drop_path * fraction
 
         augmentation = augmentation_of(recipe, crop_hw)
         with Batches(
-            self.arrays, self.indices, recipe.batch, augmentation, seed=self.seed, start=self.spent.steps, ahead=2
+            self.arrays,
+            self.indices,
+            recipe.batch,
+            augmentation,
+            seed=self.seed,
+            start=self.spent.steps,
+            ahead=2,
+            share=share,
         ) as batches:
             return fit(
-                NetworkStep(self.fabric, resized, self.loss_of, recipe.auxiliary_weight, distillation),
+                self.parallel.shared(step),
                 batches,
                 self.optimizer,
                 budget=self.budget,
@@ -210,6 +247,7 @@ class _Training:
                 log=self.log,
                 progress=self.progress,
                 label=self.label,
+                clock=self.parallel.clock,
             )
 
     def _after_step(self, spent: Spent) -> None:
