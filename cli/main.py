@@ -23,6 +23,8 @@ VERBS = (
     "data",
     "profile",
     "search",
+    "trials",
+    "pareto",
     "train",
     "export",
     "benchmark",

@@ -1,4 +1,4 @@
-"""mIoU against latency: every engine a point, those that no other beats on both joined by a line."""
+"""One metric against another, as mIoU against latency: those points that no other beats on both joined by a line."""
 
 from __future__ import annotations
 
@@ -54,30 +54,48 @@ def front(points: Sequence[Point]) -> list[Point]:
     return kept
 
 
+@dataclass(frozen=True)
+class Dot:
+    """A point of any two metrics: its name stands beside it, if it has one; its kind is told by colour."""
+
+    name: str
+    kind: str
+    x: float
+    y: float
+
+
 def draw_scatter(points: Sequence[Point], path: Path) -> Path:
     """Write the plot to ``path``, its format by the suffix. Needs matplotlib."""
+    dots = [Dot(point.name, point.kind, point.latency_ms, 100 * point.miou) for point in points]
+    line = [(point.latency_ms, 100 * point.miou) for point in front(points)]
+    return draw_dots(dots, line, path, x_label="p50 latency of one image, ms", y_label="mIoU, %")
+
+
+def draw_dots(
+    dots: Sequence[Dot], line: Sequence[tuple[float, float]], path: Path, *, x_label: str, y_label: str
+) -> Path:
+    """Write ``dots``, and a ``line`` through some of them, to ``path``, its format by the suffix. Needs matplotlib."""
     if path.suffix not in FORMATS:
         raise HwnasError(f"cannot draw {path}: plots are {', '.join(FORMATS)}", "choose one of these suffixes")
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    kinds = list(dict.fromkeys(point.kind for point in points))
-    best = front(points)
-    axes.plot([p.latency_ms for p in best], [100 * p.miou for p in best], color="#bbbbbb", linewidth=1, zorder=1)
-    for place, kind in enumerate(kinds):
-        own = [point for point in points if point.kind == kind]
+    axes.plot([x for x, _ in line], [y for _, y in line], color="#bbbbbb", linewidth=1, zorder=1)
+    for place, kind in enumerate(dict.fromkeys(dot.kind for dot in dots)):
+        own = [dot for dot in dots if dot.kind == kind]
         axes.scatter(
-            [point.latency_ms for point in own],
-            [100 * point.miou for point in own],
+            [dot.x for dot in own],
+            [dot.y for dot in own],
             label=kind,
             marker=MARKERS[place % len(MARKERS)],
             color=COLOURS[place % len(COLOURS)],
             zorder=2,
         )
-    for point in points:
-        place_xy = (point.latency_ms, 100 * point.miou)
-        axes.annotate(point.name, place_xy, xytext=(5, 4), textcoords="offset points", fontsize=8, color=FAINT)
-    axes.set_xlabel("p50 latency of one image, ms", color=INK)
-    axes.set_ylabel("mIoU, %", color=INK)
+    for dot in dots:
+        if dot.name:
+            place_xy = (dot.x, dot.y)
+            axes.annotate(dot.name, place_xy, xytext=(5, 4), textcoords="offset points", fontsize=8, color=FAINT)
+    axes.set_xlabel(x_label, color=INK)
+    axes.set_ylabel(y_label, color=INK)
     axes.grid(color="#eeeeee")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(0.12)

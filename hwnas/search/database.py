@@ -57,7 +57,7 @@ class DatabaseStore:
     def _opened(self) -> RDBStorage:
         from optuna.exceptions import StorageInternalError
         from optuna.storages import RDBStorage
-        from sqlalchemy.exc import SQLAlchemyError
+        from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
         options: dict[str, Any] = {"pool_pre_ping": True}
         if self._kind == "sqlite":
@@ -67,7 +67,7 @@ class DatabaseStore:
         try:
             with self._file_lock() if self._kind == "sqlite" else nothing():
                 return RDBStorage(self._url, engine_kwargs=options)
-        except ImportError as error:
+        except (ImportError, NoSuchModuleError) as error:
             hint = INSTALL.get(self._kind, "")
             raise MissingPackage(f"the driver for {self._kind} is not installed ({error})", hint) from error
         except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError) as error:

@@ -30,6 +30,7 @@ from hwnas.ir.serialize import genotype_to_dict
 from hwnas.search.members import BEAT_S, Member
 from hwnas.search.patience import patiently
 from hwnas.search.problem import Problem
+from hwnas.search.reading import CONTRACT, IDENTITY
 from hwnas.search.storage import Store, open_store
 from hwnas.search.strategy import Outcome, Request
 from hwnas.search.trial import (
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 STUDY_NAME = "search"
-IDENTITY, CONTRACT, MEMBER = "hwnas", "contract", "member:"
-"""User attributes of the study: what it is of, the timing contract of its latencies, and a note of each member."""
+MEMBER = "member:"
+"""Begins the user attributes of the study with a note of each member."""
 
 T = TypeVar("T")
 
