@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.cell import Cell
+from hwnas.ir.gates import Is
 from hwnas.ir.node import Node
 from hwnas.ir.opgraph import GraphBuilder
 from hwnas.shapes import Value
@@ -22,6 +23,7 @@ from hwnas.skeletons.dpc import FEATURES, parse_branch
 from hwnas.skeletons.heads import HEADS, Features, head_options, whole_option
 from hwnas.skeletons.placing import full_size_logits, place_cell
 
+SIDES = ("left", "right")
 DEFAULT = "1x1@f+p1x1@f;r2x2@f+r4x4@f;r8x8@f+skip@1"
 
 
@@ -30,13 +32,34 @@ def multi_scale_cell(blocks: Sequence[tuple[str, str]]) -> Cell:
     nodes = [Node("input", "conv_1x1", (FEATURES,))]
     for number, branches in enumerate(blocks):
         ends = []
-        for side, text in zip(("left", "right"), branches, strict=True):
-            op, params, source = _branch(text, number)
-            state = "input" if source < 0 else f"block{source}"
-            nodes.append(Node(f"block{number}_{side}", op, (state,), params))
+        for side, text in zip(SIDES, branches, strict=True):
+            nodes.append(_branch_node(f"block{number}_{side}", text, number))
             ends.append(nodes[-1].name)
         nodes.append(Node(f"block{number}", "add", tuple(ends)))
-    names = tuple(f"block{number}" for number in range(len(blocks)))
+    return _completed(nodes, len(blocks))
+
+
+def open_multi_scale_cell(blocks: Sequence[Sequence[tuple[str, Sequence[str]]]]) -> Cell:
+    """The cell with all branches; for both sides of each block (the choice that gates them, its branches as text)."""
+    nodes = [Node("input", "conv_1x1", (FEATURES,))]
+    for number, sides in enumerate(blocks):
+        ends, gates = [], {}
+        for side, (choice, branches) in zip(SIDES, sides, strict=True):
+            for place, text in enumerate(branches):
+                gates[len(ends)] = Is(choice, text)
+                nodes.append(_branch_node(f"block{number}_{side}{place}", text, number))
+                ends.append(nodes[-1].name)
+        nodes.append(Node(f"block{number}", "add", tuple(ends), gates=gates))
+    return _completed(nodes, len(blocks))
+
+
+def _branch_node(name: str, text: str, number: int) -> Node:
+    op, params, source = _branch(text, number)
+    return Node(name, op, ("input" if source < 0 else f"block{source}",), params)
+
+
+def _completed(nodes: Sequence[Node], blocks: int) -> Cell:
+    names = tuple(f"block{number}" for number in range(blocks))
     ends_of_cell = [Node("concat", "concat", names), Node("project", "conv_1x1", ("concat",))]
     return Cell.of([FEATURES], [*nodes, *ends_of_cell], "project", where="multi-scale cell")
 

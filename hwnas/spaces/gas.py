@@ -7,20 +7,30 @@ choice: 8 layers behind a stem at stride 8 with 24 channels, of which layers 2 a
 cell with the ops below; an ASPP head of separable convolutions. Choices: ``cellK.blockB.left.op``, ``.state`` and so
 on (see :mod:`hwnas.spaces.searched_cells`) for layer K.
 
+Relaxation: the same choices, soft. An edge's weight is that of its state times that of its op.
+
 Rates up to 8 need features of at least 9x9 pixels at stride 32: images of 257x257.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hwnas.ir.cell import Cell
 from hwnas.ir.genotype import Genotype
-from hwnas.shapes import Value
+from hwnas.ir.opgraph import OpGraph
+from hwnas.shapes import Shape, Value
+from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES, Candidate, Choice, Decisions
 from hwnas.spaces.decisions import uniform_decisions
-from hwnas.spaces.searched_cells import cell_choices, decided_cell
+from hwnas.spaces.relaxed import Probabilities, most_probable, own_options
+from hwnas.spaces.searched_cells import cell_choices, decided_cell, open_cell
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OPS = (
     "max_pool_3x3",
@@ -71,15 +81,40 @@ class GASSpace:
         return uniform_decisions(self, rng)
 
     def decode(self, decisions: Decisions) -> Candidate:
-        roles = tuple(f"cell{layer}" for layer in range(self._layers))
-        cells = {role: decided_cell(role, BLOCKS, decisions) for role in roles}
+        return Candidate(self._genotype({role: decided_cell(role, BLOCKS, decisions) for role in self._roles}))
+
+    @property
+    def relaxation(self) -> Sequence[Choice]:
+        return self.choices
+
+    def supergraph(self, input_shape: Shape, classes: int) -> OpGraph:
+        """Every layer's cell with all its edges."""
+        return expand(
+            self._genotype({role: open_cell(role, BLOCKS, OPS) for role in self._roles}), input_shape, classes
+        )
+
+    def embed(self, decisions: Decisions) -> dict[str, Value]:
+        return own_options(self.choices, decisions)
+
+    def derive(self, probabilities: Probabilities) -> dict[str, Value]:
+        """The likeliest option of every choice."""
+        return most_probable(self, probabilities)
+
+    def choice_probabilities(self, probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return dict(probabilities)
+
+    @property
+    def _roles(self) -> tuple[str, ...]:
+        return tuple(f"cell{layer}" for layer in range(self._layers))
+
+    def _genotype(self, cells: Mapping[str, Cell]) -> Genotype:
         params: dict[str, Value] = {
-            "sequence": roles,
+            "sequence": self._roles,
             "reductions": self._reductions,
             "channels": self._channels,
             "head": self._head,
         }
-        return Candidate(Genotype(self.name, "cell-sequence", cells, params))
+        return Genotype(self.name, "cell-sequence", cells, params)
 
 
 SPACES.register("gas", GASSpace())

@@ -133,3 +133,8 @@ def shares(weights: Tensor) -> Tensor:
     """``weights`` scaled to a sum of 1; equal shares where all are 0."""
     safe = weights + (weights.detach().sum() == 0).to(weights.dtype)
     return safe / safe.sum()
+
+
+def own_options(choices: Sequence[Choice], decisions: Decisions) -> dict[str, Value]:
+    """:meth:`RelaxedSpace.embed` where the soft choices are the space's own: those not active say nothing."""
+    return {choice.name: decisions.get(choice.name, choice.options[0]) for choice in choices}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from hwnas.ir.cell import Cell
-from hwnas.skeletons.states import Block, Edge, cell_of_blocks
+from hwnas.ir.gates import All, Is
+from hwnas.ir.node import Node
+from hwnas.skeletons.searched_cell import INPUTS
+from hwnas.skeletons.states import OUTPUT, Block, Edge, cell_of_blocks
 from hwnas.spaces.base import Choice, Decisions
 
 SIDES = ("left", "right")
@@ -30,3 +33,20 @@ def decided_cell(prefix: str, blocks: int, decisions: Decisions) -> Cell:
             edges.append(Edge(str(decisions[f"{prefix}.block{number}.{side}.op"]), state))
         found.append(Block(edges[0], edges[1]))
     return cell_of_blocks(found, range(2, blocks + 2), where=prefix)
+
+
+def open_cell(prefix: str, blocks: int, ops: tuple[str, ...]) -> Cell:
+    """Every op on every state that a side of a block can take, gated by the side's choices of state and of op."""
+    states = (*INPUTS, *(f"state{number}" for number in range(2, blocks + 2)))
+    nodes = []
+    for number in range(blocks):
+        name, ends, gates = states[number + 2], [], {}
+        for side in SIDES:
+            choice = f"{prefix}.block{number}.{side}"
+            for state in range(number + 2):
+                for op in ops:
+                    gates[len(ends)] = All(Is(f"{choice}.state", state), Is(f"{choice}.op", op))
+                    ends.append(f"{name}/{side}{state}/{op}")
+                    nodes.append(Node(ends[-1], op, (states[state],)))
+        nodes.append(Node(name, "add", tuple(ends), gates=gates))
+    return Cell.of(INPUTS, [*nodes, Node(OUTPUT, "concat", states[2:])], OUTPUT, where=prefix)
