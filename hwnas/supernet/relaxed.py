@@ -38,9 +38,11 @@ from hwnas.ops.spec import OPS
 from hwnas.shapes import Params, Shape, Value
 from hwnas.spaces.base import Choice
 from hwnas.supernet.channels import Part, Ranges, full, joined, spread, take_parameter
+from hwnas.supernet.fused import Tail, mixed_sum
 from hwnas.supernet.mixture import Mixture, Weights
-from hwnas.supernet.schedule import Step, plan, private_regions
+from hwnas.supernet.schedule import Program, Step, plan, private_regions, without_repeats
 from hwnas.supernet.slices import skeleton_of
+from hwnas.supernet.tails import has_tail, tail_of
 
 
 class RelaxedNetwork(nn.Module):
@@ -48,6 +50,9 @@ class RelaxedNetwork(nn.Module):
 
     ``choices`` are the soft ones that the graph's gates read. ``checkpoint``: the branches of every gated sum are
     computed again in the backward pass instead of being kept. ``state_dict`` keys are ``"blocks.<node>.<parameter>"``.
+    Branches without weights are computed once however many sums they are in. ``fused``: on a CPU in full precision, a
+    sum is computed in one piece with those of its branches that end in a 1x1 convolution and a BatchNorm
+    (:mod:`hwnas.supernet.fused`); that is the same up to rounding, faster, and keeps less. It has no second derivative.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class RelaxedNetwork(nn.Module):
         seed: int = 0,
         affine: bool = True,
         checkpoint: bool = False,
+        fused: bool = True,
     ) -> None:
         super().__init__()
         self.graph, self.choices = graph, tuple(choices)
@@ -65,7 +71,8 @@ class RelaxedNetwork(nn.Module):
         self._gates: tuple[Gate, ...] = tuple(
             dict.fromkeys(gate for node in graph.nodes for gate in node.gates.values())
         )
-        self._regions = private_regions(graph) if checkpoint else {}
+        self._fused = fused
+        self._program = _program(graph, self.blocks, checkpoint=checkpoint)
         self._plans: dict[tuple[frozenset[Gate], str], tuple[Step, ...]] = {}
         _check_choices(graph, self.choices)
 
@@ -76,13 +83,17 @@ class RelaxedNetwork(nn.Module):
         """
         mixture = Mixture.of(self.choices, self._gates, weights)
         wanted = output or self.graph.output
+        wanted = self._program.same.get(wanted, wanted)
         steps = self._steps(mixture.closed, wanted)
+        if images.device.type == "cpu":
+            images = images.contiguous(memory_format=torch.channels_last)
         values: dict[str, Part] = {self.graph.input: Part(images, full(images.shape[1]))}
         for step in steps:
             run = self._recomputed if step.inner else self._computed
             values[step.node.name] = run(step, values, mixture)
             for name in step.spent:
                 del values[name]
+                values.pop(_rectified(name), None)
         return spread(values[wanted], self.graph.shape(wanted)[0])
 
     def network_for(self, graph: OpGraph, options: Mapping[str, Value]) -> Network:
@@ -115,12 +126,12 @@ class RelaxedNetwork(nn.Module):
         if key not in self._plans:
             if len(self._plans) >= 256:  # sampled paths seldom come again
                 self._plans.clear()
-            self._plans[key] = plan(self.graph, closed, output, self._regions)
+            self._plans[key] = plan(self._program, closed, output)
         if not self._plans[key]:
             raise HwnasError(f"the weights leave nothing of the supergraph's node {output!r}")
         return self._plans[key]
 
-    def _recomputed(self, step: Step, values: Mapping[str, Part], mixture: Mixture) -> Part:
+    def _recomputed(self, step: Step, values: dict[str, Part], mixture: Mixture) -> Part:
         """A step with its inner ones; only its value and those that it reads are kept for the backward pass."""
         reads = step.reads
         channels: list[Ranges] = []
@@ -137,8 +148,12 @@ class RelaxedNetwork(nn.Module):
         tensor: Tensor = recomputed(run, *(values[name].tensor for name in reads), use_reentrant=False)
         return Part(tensor, channels[0])
 
-    def _computed(self, step: Step, values: Mapping[str, Part], mixture: Mixture) -> Part:
+    def _computed(self, step: Step, values: dict[str, Part], mixture: Mixture) -> Part:
         node = step.node
+        if step.tails:
+            if self._can_fuse(step, values):
+                return self._mixed(step, values, mixture)
+            values = {**values, **{tail.node.name: self._computed(tail, values, mixture) for tail in step.tails}}
         parts = [values[node.inputs[slot]] for slot in step.slots]
         if node.op == "add":
             weights = [mixture.of_input(node, slot) for slot in step.slots]
@@ -148,6 +163,34 @@ class RelaxedNetwork(nn.Module):
             offsets = [_offset(self.graph, node, slot) for slot in step.slots]
             return _concatenation(parts, weights, offsets)
         return self._op(node, parts, mixture)
+
+    def _can_fuse(self, step: Step, values: Mapping[str, Part]) -> bool:
+        """Whether a sum can be computed in one piece: all channels are there, on a CPU in full precision."""
+        reads = [(source, values[source]) for source in step.reads]
+        return (
+            self._fused
+            and all(part.channels == full(self.graph.shape(source)[0]) for source, part in reads)
+            and all(part.tensor.device.type == "cpu" for _, part in reads)
+            and not torch.is_autocast_enabled("cpu")
+        )
+
+    def _mixed(self, step: Step, values: dict[str, Part], mixture: Mixture) -> Part:
+        """A sum with its tails, in one piece."""
+        inside = {tail.node.name: tail.node for tail in step.tails}
+        tails: list[Tail] = []
+        others: list[tuple[Tensor, Tensor | None]] = []
+        for slot in step.slots:
+            source, weight = step.node.inputs[slot], mixture.of_input(step.node, slot)
+            if source in inside:
+                node = inside[source]
+                rectified = _rectified(node.inputs[0])
+                if rectified not in values:
+                    part = values[node.inputs[0]]
+                    values[rectified] = Part(torch.relu(part.tensor), part.channels)
+                tails.append(tail_of(self.blocks.get_submodule(source), values[rectified].tensor, weight))
+            else:
+                others.append((values[source].tensor, weight))
+        return Part(mixed_sum(tails, others), full(self.graph.shape(step.node.name)[0]))
 
     def _op(self, node: Node, parts: Sequence[Part], mixture: Mixture) -> Part:
         params, mask = mixture.parameters(node)
@@ -196,6 +239,21 @@ def _blocks(graph: OpGraph, seed: int, *, affine: bool) -> Network:
                 part.register_parameter("weight", None)
                 part.register_parameter("bias", None)
     return blocks
+
+
+def _program(graph: OpGraph, blocks: Network, *, checkpoint: bool) -> Program:
+    def stateless(node: Node) -> bool:
+        return next(blocks.get_submodule(node.name).parameters(), None) is None
+
+    nodes, same = without_repeats(graph.nodes, stateless)
+    outputs = [same.get(name, name) for name in (graph.output, *graph.auxiliary)]
+    fusible = frozenset(node.name for node in nodes if not node.is_open and has_tail(blocks.get_submodule(node.name)))
+    return Program(graph.input, nodes, same, private_regions(nodes, outputs) if checkpoint else {}, fusible)
+
+
+def _rectified(name: str) -> str:
+    """What the ReLU of a value is called among the values: the branches that begin with one share it."""
+    return f"relu({name})"
 
 
 def _check_choices(graph: OpGraph, choices: Sequence[Choice]) -> None:

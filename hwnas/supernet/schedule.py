@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from hwnas.ir.gates import Gate
 from hwnas.ir.node import Node
-from hwnas.ir.opgraph import GATED_OPS, OpGraph
+from hwnas.ir.opgraph import GATED_OPS
+from hwnas.shapes import Value
 
 
 @dataclass(frozen=True)
@@ -15,29 +17,68 @@ class Step:
     """A node that is computed from the inputs in ``slots``.
 
     ``inner`` are the steps that only it reads and that are computed with it (again, in the backward pass of a
-    checkpoint). ``spent`` are the values that nothing needs after it.
+    checkpoint). ``tails`` are steps that only it reads and that are computed as a part of it, where that can be.
+    ``spent`` are the values that nothing needs after it.
     """
 
     node: Node
     slots: tuple[int, ...]
     inner: tuple[Step, ...] = ()
+    tails: tuple[Step, ...] = ()
     spent: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
         """The values that it takes from outside, each once."""
-        own = {step.node.name for step in self.inner}
-        sources = [source for step in self.inner for source in step.reads]
+        parts = (*self.inner, *self.tails)
+        own = {step.node.name for step in parts}
+        sources = [source for step in parts for source in step.reads]
         sources += [self.node.inputs[slot] for slot in self.slots]
         return tuple(dict.fromkeys(source for source in sources if source not in own))
 
 
-def plan(graph: OpGraph, closed: Set[Gate], output: str, regions: Mapping[str, str]) -> tuple[Step, ...]:
-    """The steps that lead to ``output``; empty if the closed gates leave nothing of it.
+@dataclass(frozen=True)
+class Program:
+    """The nodes of a supergraph in execution order, without those that compute what another one does.
 
-    ``regions``: node → the gated sum that it is computed with (see :func:`private_regions`).
+    ``same``: node → the node that stands for it. ``regions``: node → the gated sum that it is computed with (see
+    :func:`private_regions`; empty where nothing is computed again). ``fusible``: nodes that can be a sum's tails.
     """
-    steps = _needed(graph, _there(graph, closed), output)
+
+    input: str
+    nodes: tuple[Node, ...]
+    same: Mapping[str, str]
+    regions: Mapping[str, str]
+    fusible: frozenset[str]
+
+
+def without_repeats(
+    nodes: Sequence[Node], stateless: Callable[[Node], bool]
+) -> tuple[tuple[Node, ...], dict[str, str]]:
+    """(``nodes`` without those that are equal to an earlier one, removed node → the one that stands for it).
+
+    Equal: the same op with the same parameters on the same inputs, and ``stateless``, without weights: the poolings of
+    one state on all edges that leave it.
+    """
+    same: dict[str, str] = {}
+    first: dict[tuple[str, tuple[tuple[str, Value], ...], tuple[str, ...]], str] = {}
+    kept = []
+    for node in nodes:
+        node = replace(node, inputs=tuple(same.get(source, source) for source in node.inputs))
+        if not node.is_open and stateless(node):
+            key = (node.op, tuple(node.params.items()), node.inputs)
+            if key in first:
+                same[node.name] = first[key]
+                continue
+            first[key] = node.name
+        kept.append(node)
+    return tuple(kept), same
+
+
+def plan(program: Program, closed: Set[Gate], output: str) -> tuple[Step, ...]:
+    """The steps that lead to ``output``; empty if the closed gates leave nothing of it."""
+    regions = program.regions
+    steps = _with_tails(_needed(program, _there(program, closed), output), output, program.fusible)
     inner: dict[str, list[Step]] = {}
     outer: list[Step] = []
     for step in steps:
@@ -49,19 +90,35 @@ def plan(graph: OpGraph, closed: Set[Gate], output: str, regions: Mapping[str, s
     return tuple(_with_spent(outer, output))
 
 
-def private_regions(graph: OpGraph) -> dict[str, str]:
+def _with_tails(steps: Sequence[Step], output: str, fusible: Set[str]) -> list[Step]:
+    """Steps that can be a tail are put into the sum that reads them, if nothing else does."""
+    reads = Counter(source for step in steps for source in (step.node.inputs[slot] for slot in step.slots))
+    by_name = {step.node.name: step for step in steps}
+    absorbed: set[str] = set()
+    found: list[Step] = []
+    for step in steps:
+        if step.node.op == "add":
+            sources = [step.node.inputs[slot] for slot in step.slots]
+            tails = [name for name in sources if name in fusible and reads[name] == 1 and name != output]
+            absorbed.update(tails)
+            step = replace(step, tails=tuple(by_name[name] for name in tails))
+        found.append(step)
+    return [step for step in found if step.node.name not in absorbed]
+
+
+def private_regions(nodes: Sequence[Node], outputs: Iterable[str]) -> dict[str, str]:
     """Node → the gated ``add`` that alone reads it, directly or through other such nodes. Gated sums are in none."""
     readers: dict[str, set[str]] = {}
-    nodes = {node.name: node for node in graph.nodes}
-    for node in graph.nodes:
+    by_name = {node.name: node for node in nodes}
+    for node in nodes:
         for source in node.inputs:
             readers.setdefault(source, set()).add(node.name)
     owner: dict[str, str] = {}
-    outputs = {graph.output, *graph.auxiliary}
-    for node in reversed(graph.nodes):
-        if node.gates or node.name in outputs:
+    kept = set(outputs)
+    for node in reversed(nodes):
+        if node.gates or node.name in kept:
             continue
-        owners = {name if _is_sum(nodes[name]) else owner.get(name, "") for name in readers.get(node.name, ())}
+        owners = {name if _is_sum(by_name[name]) else owner.get(name, "") for name in readers.get(node.name, ())}
         if len(owners) == 1 and "" not in owners:
             owner[node.name] = owners.pop()
     return owner
@@ -71,10 +128,10 @@ def _is_sum(node: Node) -> bool:
     return node.op == "add" and bool(node.gates)
 
 
-def _there(graph: OpGraph, closed: Set[Gate]) -> dict[str, tuple[int, ...]]:
+def _there(program: Program, closed: Set[Gate]) -> dict[str, tuple[int, ...]]:
     """Node → its slots that have a value, for nodes that then have one themselves."""
-    there: dict[str, tuple[int, ...]] = {graph.input: ()}
-    for node in graph.nodes:
+    there: dict[str, tuple[int, ...]] = {program.input: ()}
+    for node in program.nodes:
         kept = tuple(
             slot
             for slot, source in enumerate(node.inputs)
@@ -85,12 +142,12 @@ def _there(graph: OpGraph, closed: Set[Gate]) -> dict[str, tuple[int, ...]]:
     return there
 
 
-def _needed(graph: OpGraph, there: Mapping[str, tuple[int, ...]], output: str) -> list[Step]:
+def _needed(program: Program, there: Mapping[str, tuple[int, ...]], output: str) -> list[Step]:
     if output not in there:
         return []
     needed = {output}
     steps: list[Step] = []
-    for node in reversed(graph.nodes):
+    for node in reversed(program.nodes):
         if node.name in needed and node.name in there:
             needed.update(node.inputs[slot] for slot in there[node.name])
             steps.append(Step(node, there[node.name]))

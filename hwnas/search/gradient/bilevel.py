@@ -33,10 +33,13 @@ EPSILON = 0.01
 """Of the finite difference, as in the paper."""
 
 
-def first_order(loss_of: Loss, logits: Logits, mixing: Mixing, val: Batch) -> tuple[list[Tensor], Tensor]:
-    """(∇α L_val(w, α), the loss). No gradient of the weights is computed."""
-    loss = loss_of(logits.weights(mixing), val)
-    return _gradients(loss, list(logits.parameters())), loss.detach()
+def first_order(
+    loss_of: Loss, logits: Logits, mixing: Mixing, val: Batch, parameters: Sequence[nn.Parameter] = ()
+) -> tuple[list[Tensor], Tensor]:
+    """(∇α L_val(w, α), the loss). For ``parameters``, the weights, nothing is computed and nothing is kept."""
+    with _frozen(parameters):
+        loss = loss_of(logits.weights(mixing), val)
+        return _gradients(loss, list(logits.parameters())), loss.detach()
 
 
 def second_order(
@@ -78,6 +81,19 @@ def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
     """Zeros for what the loss does not depend on (a branch that was not computed)."""
     found = torch.autograd.grad(loss, list(of), allow_unused=True)
     return [torch.zeros_like(tensor) if part is None else part for part, tensor in zip(found, of, strict=True)]
+
+
+@contextmanager
+def _frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Inside, ``parameters`` require no gradient."""
+    required = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in required:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in required:
+            parameter.requires_grad_(True)
 
 
 @contextmanager
@@ -155,7 +171,7 @@ class Bilevel:
     def _learn(self, train: Batch, val: Batch) -> dict[str, float]:
         """One update of the logits."""
         if self.order == 1:
-            gradients, loss = first_order(self.loss_of, self.logits, self.mixing, val)
+            gradients, loss = first_order(self.loss_of, self.logits, self.mixing, val, self.parameters)
         else:
             assert self.rate is not None
             gradients, loss = second_order(
