@@ -51,7 +51,12 @@ def command(
     teacher: TeacherOption = None,
     teacher_weights: TeacherWeightsOption = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="Where to train: cpu, cuda, mps.")] = "cpu",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads of the training; else all.")] = None,
+    devices: Annotated[
+        int, typer.Option("--devices", min=1, help="Train on so many of them at once, a process each.")
+    ] = 1,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads of each process; else all cores are used.")
+    ] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same bits every time, with --steps, on this machine.")
     ] = False,
@@ -80,6 +85,7 @@ def command(
         teacher=teacher,
         teacher_weights=teacher_weights,
         device=device,
+        devices=devices,
         deterministic=deterministic,
     )
     views = views_of(eval_scales, eval_flip)

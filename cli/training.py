@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,12 @@ from hwnas.cli.stages.data import TrainingData, open_training_data, open_validat
 from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import CHECKPOINT, REPORT, train_genotype, training_report
 from hwnas.cli.stages.validating import views_document
+from hwnas.errors import HwnasError
 from hwnas.files import read_json, write_json
+from hwnas.progress import Silent
 from hwnas.rundir import RunDir
 from hwnas.training.checkpoint import weights_in
+from hwnas.training.group import group_of
 from hwnas.training.logs import Log, open_sinks
 from hwnas.training.metrics import evaluate
 from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_network
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 
     from hwnas.cli.verb import Shell
     from hwnas.ir.genotype import Genotype
+    from hwnas.progress import Progress
+    from hwnas.training.group import Group
+    from hwnas.training.train import Trained
 
 LINES = "train.jsonl"
 
@@ -53,6 +60,7 @@ class Order:
     teacher: str | None = None
     teacher_weights: Path | None = None
     device: str = "cpu"
+    devices: int = 1
     deterministic: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,6 +87,7 @@ def train(
     genotype = order.network.resolve(order.genotype).genotype
     beforehand.check_data(order.data)
     beforehand.check_teacher(order.teacher, order.teacher_weights, order.data)
+    check_devices(order)
     initial = None if order.weights is None else weights_in(order.weights, NETWORK)
     sinks = open_sinks(logs, run)
     with RunDir.open(run, order.to_dict(), resume=resume) as opened:
@@ -110,14 +119,44 @@ def _train(
     threads: int | None,
     log: Log,
 ) -> dict[str, Any]:
-    """The training itself; what there is to report of it."""
+    """The training itself, on as many devices as are ordered; what there is to report of it."""
+    with ExitStack() as stack:
+        group = None
+        if order.devices > 1:
+            threads = threads or (max(1, usable_cores() // order.devices) if order.device == "cpu" else None)
+            group = stack.enter_context(group_of(order.devices, partial(_train_along, order, run, threads)))
+        trained = _fit(order, genotype, images, initial, run, threads, log, shell.progress, group)
+    save_network(run, genotype, trained.network, images.dataset.classes)
+    return training_report(trained, images)
+
+
+def _train_along(order: Order, run: Path, threads: int | None, group: Group) -> None:
+    """What each of the other processes of the training does."""
+    genotype = order.network.resolve(order.genotype).genotype
+    initial = None if order.weights is None else weights_in(order.weights, NETWORK)
+    images = open_training_data(order.data, order.size_hw, Silent())
+    _fit(order, genotype, images, initial, run, threads, Log(), Silent(), group)
+
+
+def _fit(
+    order: Order,
+    genotype: Genotype,
+    images: TrainingData,
+    initial: Mapping[str, Tensor] | None,
+    run: Path,
+    threads: int | None,
+    log: Log,
+    progress: Progress,
+    group: Group | None,
+) -> Trained:
     with ExitStack() as stack:
         teacher = None
         if order.teacher is not None:
-            cores = threads or os.cpu_count() or 1
-            found = open_teacher(order.teacher, order.teacher_weights, images.dataset, threads=cores)
+            found = open_teacher(
+                order.teacher, order.teacher_weights, images.dataset, threads=threads or usable_cores()
+            )
             teacher = stack.enter_context(found)
-        trained = train_genotype(
+        return train_genotype(
             genotype,
             images,
             budget=order.budget,
@@ -129,12 +168,25 @@ def _train(
             threads=threads,
             device=order.device,
             repeatable=order.deterministic,
+            group=group,
             checkpoint=run / CHECKPOINT,
             log=log,
-            progress=shell.progress,
+            progress=progress,
         )
-    save_network(run, genotype, trained.network, images.dataset.classes)
-    return training_report(trained, images)
+
+
+def check_devices(order: Order) -> None:
+    """HwnasError for more processes than there are cores; of other devices, Fabric says how many there are."""
+    if order.device == "cpu" and order.devices > usable_cores():
+        raise HwnasError(
+            f"{order.devices} processes cannot train on {usable_cores()} cores faster than {usable_cores()} do",
+            f"use --devices {usable_cores()}, or fewer",
+        )
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _judge(shell: Shell, genotype: Genotype, images: TrainingData, run: Path, views: Views) -> dict[str, Any]:

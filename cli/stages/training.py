@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hwnas.compiler.network import Network
     from hwnas.progress import Progress
     from hwnas.training.distill import Teacher
+    from hwnas.training.group import Group
     from hwnas.training.logs import Log
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ def train_genotype(
     threads: int | None,
     device: str = "cpu",
     repeatable: bool = False,
+    group: Group | None = None,
     checkpoint: Path | None = None,
     log: Path | Log | None,
     progress: Progress,
@@ -69,6 +71,7 @@ def train_genotype(
         threads=threads,
         device=device,
         repeatable=repeatable,
+        group=group,
         checkpoint=checkpoint,
         log=log,
         progress=progress,
