@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hwnas.errors import HwnasError
-from hwnas.search.storage import JOURNAL
 
 if TYPE_CHECKING:
     from hwnas.search.reading import ReadTrial, StudyReading
@@ -49,6 +48,7 @@ def read(run: Path | None, storage: str | None, study: str | None) -> StudyReadi
 def study_of_run(run: Path) -> tuple[Path | str, str | None]:
     """Where the study of a run directory is, and its name: its journal, or the storage that its settings name."""
     from hwnas.rundir import CONFIG, read_config
+    from hwnas.search.storage import JOURNAL
 
     if run.is_file():
         return run, None
