@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.cli.documents import table_document
+from hwnas.cli.objectives import budget_of, check_size, device_table, objective_of, table_names
+from hwnas.cli.options import parse_limits
 from hwnas.cli.output import jsonable
 from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares, divide, profile_seconds
@@ -37,8 +39,11 @@ from hwnas.latency.table import LatencyTable, load_table, save_table
 from hwnas.progress import Progress
 from hwnas.report.draw import draw_genotype
 from hwnas.rundir import RunDir
+from hwnas.search.costs import LATENCY, latency_names
 from hwnas.search.evaluators.slices import SliceScores
-from hwnas.search.objective import Budget
+from hwnas.search.objective import Budget, Objective
+from hwnas.search.pareto import front
+from hwnas.search.strategy import Outcome
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES
 from hwnas.training.logs import Log, open_sinks
@@ -46,6 +51,7 @@ from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_n
 from hwnas.training.schedule import Budget as Time
 
 if TYPE_CHECKING:
+    from hwnas.search.run import SearchResult
     from hwnas.supernet.evaluate import SliceEvaluator
 
 TABLE, SHARES, SUPERNET, CHOSEN = "table.json", "shares.json", "supernet.safetensors", "chosen.json"
@@ -91,18 +97,39 @@ class Deployment:
     @cached_property
     def budget(self) -> Budget:
         """The budget, with the ratio of its percentile to p50, and how far predictions err, from the table."""
-        ms, at, confidence = self.settings.budget_ms, self.settings.budget_at, self.settings.confidence
-        model = TableModel(self.table)
-        ratio = None if at == "p50" else model.at_percentile(1.0, at)
-        return Budget(ms, at, ratio, confidence, None if confidence is None else model.upper_ratio(confidence))
+        s = self.settings
+        return budget_of(TableModel(self.table), s.budget_ms, s.budget_at, s.confidence)
+
+    @cached_property
+    def tables(self) -> dict[str, TableModel]:
+        """The tables that candidates are priced by, the one of the device that is deployed to first."""
+        others = {name: load_table(self.run / device_table(name)) for name in table_names(self.settings.devices)}
+        return {name: TableModel(table) for name, table in {"table": self.table, **others}.items()}
+
+    @cached_property
+    def budgets(self) -> dict[str, Budget]:
+        """The latency budget on every device that has one, by cost."""
+        s, limits = self.settings, parse_limits(self.settings.limits)
+        budgets = {LATENCY: self.budget}
+        for cost, name in list(latency_names(self.tables).items())[1:]:
+            if cost in limits:
+                budgets[cost] = budget_of(self.tables[name], limits[cost], s.budget_at, s.confidence)
+        return budgets
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What the search is after."""
+        within = {cost: budget.p50_ms for cost, budget in self.budgets.items()}
+        return objective_of(self.settings.objective, {**parse_limits(self.settings.limits), **within})
 
     @cached_property
     def field(self) -> searching.Field:
-        """The part of the space that the budget leaves."""
-        s = self.settings
-        space, model = SPACES.get(s.space), TableModel(self.table)
+        """The part of the space that the limits leave."""
+        s, space = self.settings, SPACES.get(self.settings.space)
         try:
-            return searching.lay_out(space, model, self.budget, s.size_hw, self.data.classes, s.seed)
+            return searching.lay_out(
+                space, self.tables, self.objective, self.budgets, s.size_hw, self.data.classes, s.seed
+            )
         except BudgetError as error:
             spare = f"--table {self.run / TABLE} in another run directory spares the profiling"
             raise BudgetError(error.message, f"{error.hint}; {spare}") from error
@@ -115,9 +142,14 @@ class Deployment:
     def profile(self) -> dict[str, Any]:
         """Measure the latency table, or take the one that was given."""
         s = self.settings
-        inputs = {name: getattr(s, name) for name in ("space", "size_hw", "threads", "seed", "table")}
+        inputs = {name: getattr(s, name) for name in ("space", "size_hw", "threads", "seed", "table", "devices")}
+        devices = table_names(s.devices)
 
         def work() -> None:
+            for name, path in devices.items():
+                other = load_table(Path(path))
+                check_size(other, s.size_hw)
+                save_table(other, self.run / device_table(name))
             if s.table is not None:
                 given = load_table(Path(s.table))
                 profiling.check_table(given, s.size_hw, s.engine_setting)
@@ -135,7 +167,12 @@ class Deployment:
                 focus_ms=s.budget_ms,
             )
 
-        self.run.stage("profile", work, inputs={**inputs, "classes": self.data.classes}, outputs=[TABLE])
+        self.run.stage(
+            "profile",
+            work,
+            inputs={**inputs, "classes": self.data.classes},
+            outputs=[TABLE, *map(device_table, devices)],
+        )
         return table_document(self.run / TABLE, self.table)
 
     def shares(self) -> Shares:
@@ -188,7 +225,10 @@ class Deployment:
             self.field,
             SliceScores(self.field.space, self.evaluator, self.field.pricing.graph),
             journal=self.run / "study.journal",
-            identity={"data": self.settings.data, **self.run.fingerprints(TABLE, SUPERNET)},
+            identity={
+                "data": self.settings.data,
+                **self.run.fingerprints(TABLE, *map(device_table, table_names(self.settings.devices)), SUPERNET),
+            },
             seconds=self.shares().search,
             evaluations=None,
             strategy=self.settings.strategy,
@@ -211,8 +251,19 @@ class Deployment:
             "confidence": self.budget.confidence,
             "limit_ms": self.budget.p50_ms,
             "decisions": dict(winner.decisions),
+            "objective": self.objective.to_dict(),
+            "space": self.field.satisfiable.to_dict(),
+            "front": [
+                {"values": dict(each.values), "decisions": dict(each.request.decisions)} for each in self._front(found)
+            ],
         }
         write_json(self.run / CHOSEN, document)
+
+    def _front(self, found: SearchResult) -> list[Outcome]:
+        """The Pareto front of the slices; empty where one number was searched for."""
+        if not self.objective.also:
+            return []
+        return front([trial.outcome for trial in found.trials if trial.outcome is not None], self.objective)
 
     def _finals(self, finalists: list[finals.Finalist]) -> finals.Finalist:
         with tempfile.TemporaryDirectory() as scratch:

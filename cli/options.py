@@ -64,6 +64,29 @@ TableOption = Annotated[
 StrategyOption = Annotated[
     str, typer.Option("--strategy", metavar="NAME", help="The search strategy: evolution, random.")
 ]
+TablesOption = Annotated[
+    list[str],
+    typer.Option(
+        "--table",
+        metavar="[NAME=]TABLE",
+        help="A latency table: a file, or a name of `hwnas profile list`; again, for each further device or engine.",
+    ),
+]
+ObjectiveOption = Annotated[
+    str,
+    typer.Option(
+        "--objective",
+        metavar="WHAT",
+        help="miou; several for a Pareto front: miou,latency_ms,params; or mnasnet-soft, mnasnet-hard, hinge, "
+        "lagrangian, with targets: hinge:latency_ms=8.",
+    ),
+]
+LimitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit", metavar="COST=NUMBER", help="At most this of a cost: params=1.5M, macs=2G, latency_ms@NAME=8, …"
+    ),
+]
 SamplerOption = Annotated[
     str,
     typer.Option(
@@ -128,17 +151,27 @@ def parse_pin(text: str | None) -> tuple[int, ...]:
     return tuple(cores)
 
 
+UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
 def parse_limits(texts: Sequence[str]) -> dict[str, float]:
-    """``["macs=2e9", "latency_ms=5"]`` → upper limits by cost; what is no positive number is a BudgetError."""
-    limits = {}
+    """``["macs=2e9", "params=1.5M"]`` → upper limits by cost; what is no positive number is a BudgetError, and so are
+    two limits on one cost.
+
+    ``k``, ``M`` and ``G`` are powers of 1000, ``Ki``, ``Mi`` and ``Gi`` of 1024; ``ms`` and ``B`` may follow.
+    """
+    limits: dict[str, float] = {}
     for text in texts:
         name, _, number = text.partition("=")
+        match = re.fullmatch(r"\s*([-+.\deE]+?)\s*([kMG]i?)?\s*(ms|B)?\s*", number)
         try:
-            value = float(number)
+            value = float(match[1]) * (UNITS[match[2]] if match[2] else 1) if match else math.nan
         except ValueError:
             value = math.nan
         if not math.isfinite(value) or value <= 0:
             raise BudgetError(f"the limit {text!r} is no cost with a positive number", "write it like --limit macs=2e9")
+        if name.strip() in limits:
+            raise BudgetError(f"{name.strip()} is limited twice", "give each cost one --limit")
         limits[name.strip()] = value
     return limits
 

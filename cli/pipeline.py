@@ -77,6 +77,7 @@ def _refuse_mistakes(settings: Settings, *, resume: bool) -> None:
     Budget(settings.budget_ms, settings.budget_at, 1.0, settings.confidence, 1.0)
     engine_named(ENGINE)
     beforehand.check_names(settings.space, settings.strategy, settings.sampler)
+    beforehand.check_objective(settings, resume=resume)
     beforehand.check_data(settings.data)
     beforehand.check_recipe(settings.recipe)
     beforehand.check_teacher(settings.teacher, settings.teacher_weights, settings.data)
@@ -100,11 +101,14 @@ def search(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answ
     _refuse_mistakes(settings, resume=resume)
 
     def only_search(left_s: float, total_s: float) -> Shares:
+        left_s = max(left_s, 0.2 * total_s)  # getting ready may have taken all of a few seconds
         return Shares(supernet=0.5 * left_s, search=0.1 * left_s, finals=0.4 * left_s, train=0.0)
 
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
         job = Deployment(opened, settings, shell.progress, started=shell.started, divide=only_search)
         job.profile()
+        for line in results.space_lines(job.field.satisfiable.to_dict()):
+            shell.progress.say(line)
         supernet = job.supernet()
         document = {"run": str(run), **supernet, **job.search()}
     return Answer(document, lambda console: results.print_search(console, document))

@@ -44,12 +44,27 @@ def print_deployment(console: Console, document: Document) -> None:
     console.print(rows)
 
 
+def space_lines(document: Document) -> list[str]:
+    """What a space costs, a line for each cost."""
+    lines = []
+    for name, cost in document["costs"].items():
+        limit = "" if cost["limit"] is None else f"; {cost['share']:.2%} within {cost['limit']:.5g}"
+        lines.append(
+            f"{name}: lowest {cost['lowest']:.5g}, median {cost['median']:.5g}, highest {cost['highest']:.5g}{limit}"
+        )
+    limited = sum(cost["limit"] is not None for cost in document["costs"].values())
+    return [*lines, f"within all limits: {document['share']:.2%}"] if limited > 1 else lines
+
+
 def print_search(console: Console, document: Document) -> None:
     console.print(f"genotype     {document['genotype']}", markup=False)
     console.print(f"latency      {document['latency_ms']:.2f} ms predicted, {document['measured_ms']:.2f} ms measured")
     console.print(f"limit        {_limit(document)}")
     console.print(f"mIoU         {document['miou']:.2%} after its short training, on held-out blocks of train")
     console.print(f"candidates   {document['evaluations']}")
+    for each in document["front"]:
+        values = ", ".join(f"{name} {each['values'][name]:.4g}" for name in document["objective"]["metrics"])
+        console.print(f"front        {values}", markup=False)
     console.print(
         f"supernet     {document['steps']} gradient steps, paths of {document['mean_path_ms']:.2f} ms in the mean"
     )

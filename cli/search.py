@@ -7,7 +7,9 @@ from hwnas.cli.options import (
     BudgetOption,
     ConfidenceOption,
     DataOption,
+    LimitOption,
     MinutesOption,
+    ObjectiveOption,
     Percentile,
     ResumeOption,
     RunOption,
@@ -15,7 +17,7 @@ from hwnas.cli.options import (
     SizeOption,
     SpaceOption,
     StrategyOption,
-    TableOption,
+    TablesOption,
     ThreadsOption,
     parse_budget_ms,
 )
@@ -32,7 +34,7 @@ def command(
     data: DataOption,
     size: SizeOption,
     budget: BudgetOption,
-    table: TableOption,
+    table: TablesOption,
     run: RunOption,
     minutes: MinutesOption = 15.0,
     space: SpaceOption = "realtime",
@@ -41,9 +43,14 @@ def command(
     threads: ThreadsOption = 1,
     budget_at: BudgetAtOption = Percentile.p50,
     confidence: ConfidenceOption = None,
+    objective: ObjectiveOption = "miou",
+    limit: LimitOption = None,
     resume: ResumeOption = False,
 ) -> Answer:
-    """Search a space for the most accurate network within a latency budget, priced by a table."""
+    """Search a space for the most accurate network within a latency budget, priced by a table.
+
+    Further tables price further devices or engines at the same time: their latencies are latency_ms@NAME.
+    """
     from hwnas.cli import pipeline
     from hwnas.cli.settings import Settings
     from hwnas.shapes import parse_size
@@ -59,7 +66,10 @@ def command(
         sampler=sampler,
         threads=threads,
         seed=shell.seed,
-        table=str(table),
+        table=table[0].partition("=")[2] or table[0],
+        devices=tuple(table[1:]),
+        objective=objective,
+        limits=tuple(limit or ()),
         confidence=confidence,
     )
     return pipeline.search(shell, settings, run, resume=resume)

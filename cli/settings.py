@@ -29,6 +29,11 @@ class Settings:
     teacher: str | None = None
     teacher_weights: str | None = None
     sampler: str = "uniform"
+    devices: tuple[str, ...] = ()
+    """Tables of further devices or engines, ``NAME=FILE``."""
+    objective: str = "miou"
+    limits: tuple[str, ...] = ()
+    """Upper limits of further costs, ``NAME=NUMBER``."""
 
     @property
     def engine_setting(self) -> Setting:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hwnas.cli.objectives import QUALITY, check_costs, check_size, join_limits, objective_of, table_names
+from hwnas.cli.options import parse_limits
+from hwnas.cli.settings import Settings
 from hwnas.cli.stages.data import check_pairs
 from hwnas.cli.stages.profiling import check_table
 from hwnas.cli.stages.teaching import open_teacher
@@ -14,7 +17,10 @@ from hwnas.data.base import open_dataset
 from hwnas.errors import HwnasError
 from hwnas.latency.measure import Setting
 from hwnas.latency.table import load_table
+from hwnas.search.costs import LATENCY
+from hwnas.search.make import check_options, check_serves, parse_call
 from hwnas.search.pooled import takes_pool
+from hwnas.search.problem import Problem
 from hwnas.spaces.base import SPACES
 from hwnas.supernet.samplers.base import SAMPLERS
 from hwnas.training import distill
@@ -34,6 +40,21 @@ def check_names(space: str, strategy: str, sampler: str) -> None:
             f"the strategy {strategy} starts from a pool that a path sampler leaves, and uniform paths leave none",
             "add --sampler greedynas or --sampler pcnas",
         )
+
+
+def check_objective(settings: Settings, *, resume: bool) -> None:
+    """That the objective and the limits can be read and told, that no two contradict, and that the strategy serves
+    what they make of the space."""
+    limits = join_limits(parse_limits(settings.limits), {LATENCY: settings.budget_ms})
+    objective = objective_of(settings.objective, limits)
+    devices = ["table", *table_names(settings.devices)]
+    check_costs(limits, devices)
+    check_costs((name for name in objective.needs if name != QUALITY), devices)
+    for path in () if resume else table_names(settings.devices).values():  # a run has its own copies
+        check_size(load_table(Path(path)), settings.size_hw)
+    name, options = parse_call(settings.strategy)
+    check_serves(name, Problem(SPACES.get(settings.space), objective))
+    check_options(name, options)
 
 
 def check_given_table(path: Path, size_hw: tuple[int, int], setting: Setting) -> None:

@@ -14,20 +14,21 @@ from hwnas.cli.stages.data import TrainingData
 from hwnas.errors import BudgetError, TableError
 from hwnas.files import read_json, write_json
 from hwnas.ir.opgraph import OpGraph
+from hwnas.latency.costs.base import Population
 from hwnas.latency.model import TableModel
-from hwnas.latency.population import PopulationModel
+from hwnas.search.costs import LATENCY, SearchCosts
 from hwnas.search.feasible import FeasibleSpace
 from hwnas.search.make import make_strategy
 from hwnas.search.objective import Budget, Objective
 from hwnas.search.pooled import takes_pool
 from hwnas.search.problem import Problem
+from hwnas.search.satisfiable import Satisfiable, satisfiable
 from hwnas.search.strategy import Evaluator
 from hwnas.shapes import Shape, Value
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions, SearchSpace
 from hwnas.spaces.decisions import decisions_from_json
 from hwnas.spaces.narrowed import NarrowedSpace, options_in_use
-from hwnas.supernet.prices import remembered
 from hwnas.supernet.samplers.base import SAMPLERS, Grounds, PathSampler, Steered
 from hwnas.supernet.samplers.within_budget import WithinBudget
 
@@ -49,78 +50,88 @@ SCORE_AT = 0.5
 
 
 class Pricing:
-    """What decisions cost by the table, in ms; every genotype is priced once."""
+    """What decisions cost, by tables and by counting; every genotype is priced once."""
 
     def __init__(
-        self, space: SearchSpace, model: TableModel, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
+        self,
+        space: SearchSpace,
+        tables: Mapping[str, TableModel],
+        objective: Objective,
+        size_hw: tuple[int, int],
+        classes: int,
+        rng: np.random.Generator,
     ) -> None:
         self._space = space
         self._shape: Shape = (3, *size_hw)
         self._classes = classes
-        self._population = PopulationModel(model, space, size_hw, classes, rng)
-        self._price = remembered(self._priced)
-        self.unpriced: TableError | None = None
+        self._objective = objective
+        self.many = SearchCosts(Population(space, size_hw, classes, rng), tables, objective.needs)
+
+    @property
+    def unpriced(self) -> TableError | None:
         """Why some genotype could not be priced, if one could not."""
+        return self.many.unpriced
 
     def graph(self, decisions: Decisions, shape: Shape | None = None) -> OpGraph:
         """The op graph of ``decisions``, at the run's size or at another."""
         return expand(self._space.decode(decisions).genotype, shape or self._shape, self._classes)
 
     def latency_ms(self, decisions: Decisions) -> float:
-        """Predicted p50 of the full-size artifact; ``decisions`` are canonical.
+        """Predicted p50 of the full-size artifact; ``decisions`` are canonical. Infinite where there is no price."""
+        return self.many.of(decisions)[LATENCY]
 
-        Infinite, and so over every budget, where the table can price some kernel neither by measurement nor by
-        interpolation: a profile that was cut short narrows the search.
-        """
-        return self._price(decisions)
-
-    def _priced(self, decisions: Decisions) -> float:
-        try:
-            return float(self._population.predict_many([decisions])[0])
-        except TableError as error:
-            self.unpriced = error
-            return math.inf
+    def strained_ms(self, decisions: Decisions) -> float:
+        """The latency, stretched where another limit is nearer: it exceeds its limit by what the worst cost does."""
+        return self._objective.limits[LATENCY] * (1 + self._objective.excess(self.costs(decisions)))
 
     def costs(self, decisions: Decisions) -> Mapping[str, float]:
-        """The same under the name that objectives know it by."""
-        return {"latency_ms": self.latency_ms(decisions)}
+        """Every cost by the name that objectives know it by."""
+        return self.many.of(decisions)
 
 
 @dataclass(frozen=True)
 class Field:
-    """The part of a space that a budget leaves, and the problem to search there."""
+    """The part of a space that the limits leave, and the problem to search there."""
 
     space: SearchSpace
     pricing: Pricing
     problem: Problem
     limit_ms: float
     """Paths of the supernet are priced at this or less."""
+    satisfiable: Satisfiable
+    """What the whole space costs."""
 
 
 def lay_out(
-    space: SearchSpace, model: TableModel, budget: Budget, size_hw: tuple[int, int], classes: int, seed: int
+    space: SearchSpace,
+    tables: Mapping[str, TableModel],
+    objective: Objective,
+    budgets: Mapping[str, Budget],
+    size_hw: tuple[int, int],
+    classes: int,
+    seed: int,
 ) -> Field:
-    """Check that the budget can be met, and narrow the space to the options that it leaves.
+    """Check that the limits can be kept, and narrow the space to the options that they leave.
 
-    Raises BudgetError, with the fastest latency in the space, if it cannot.
+    ``budgets`` are the latency budgets that limits were made of, by cost. Raises BudgetError, with the floors of the
+    space, if nothing is within all limits.
     """
-    from hwnas.search.satisfiable import satisfiable
-
     rng = np.random.default_rng([seed, 2])
-    pricing = Pricing(space, model, size_hw, classes, rng)
+    pricing = Pricing(space, tables, objective, size_hw, classes, rng)
     try:
-        satisfiable(space, pricing.costs, budget, rng, samples=200)
+        found = satisfiable(space, pricing.many, objective, rng, budgets=budgets)
     except BudgetError:
         if pricing.unpriced is not None:  # what the table lacks may be what would meet it
             raise pricing.unpriced from None
         raise
-    limit_ms = PATH_HEADROOM * budget.p50_ms
-    paths = WithinBudget(space, pricing.latency_ms, limit_ms, rng).paths(POOL, rng)
+    within_ms = objective.limits[LATENCY]
+    limit_ms = PATH_HEADROOM * within_ms
+    paths = WithinBudget(space, pricing.strained_ms, limit_ms, rng).paths(POOL, rng)
     narrowed = NarrowedSpace(space, options_in_use(space, paths))
-    objective = Objective.under(budget)
-    pool = WithinBudget(narrowed, pricing.latency_ms, budget.p50_ms, rng).paths(POOL, rng)
+    pool = WithinBudget(narrowed, pricing.strained_ms, within_ms, rng).paths(POOL, rng)
     feasible = FeasibleSpace(narrowed, pool, lambda decisions: objective.excess(pricing.costs(decisions)) <= 0)
-    return Field(narrowed, pricing, Problem(feasible, objective, pricing.costs), limit_ms)
+    problem = Problem(feasible, objective, pricing.costs, price_many=pricing.many.of_many)
+    return Field(narrowed, pricing, problem, limit_ms, found)
 
 
 def train_supernet(
@@ -179,7 +190,7 @@ def path_sampler(name: str, field: Field, data: TrainingData, shared: SharedWeig
     )
     budget_ms = field.limit_ms / PATH_HEADROOM
     rng = np.random.default_rng([seed, 4])
-    grounds = Grounds(field.space, field.pricing.latency_ms, budget_ms, field.limit_ms, judge, rng)
+    grounds = Grounds(field.space, field.pricing.strained_ms, budget_ms, field.limit_ms, judge, rng)
     return SAMPLERS.get(name)(grounds)
 
 

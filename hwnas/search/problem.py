@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from hwnas.spaces.decisions import canonical, mutate
 REJECTIONS = 200
 """Random draws that are tried before the nearest of them is walked towards the budget."""
 
+PriceMany = Callable[[Sequence[Decisions]], Mapping[str, np.ndarray]]
 Draw = Callable[[np.random.Generator, int], Decisions]
 """Draws a proposal; the second argument counts the attempts, so that later ones may go further."""
 
@@ -44,6 +45,8 @@ class Problem:
     objective: Objective = field(default_factory=Objective)
     price: Callable[[Decisions], Mapping[str, float]] = no_costs
     identify: Callable[[Decisions], str] | None = None
+    price_many: PriceMany | None = None
+    """The same as ``price`` for many at once, where that is quicker."""
 
     def key(self, decisions: Decisions) -> str:
         """What the candidate is known by in the study; the same candidate is never evaluated twice."""
@@ -52,6 +55,14 @@ class Problem:
     def feasible(self, decisions: Decisions) -> bool:
         """Whether everything that is known before training is within its limit."""
         return self.objective.excess(self.price(decisions)) <= 0
+
+    def excess_of_many(self, decisions: Sequence[Decisions]) -> np.ndarray:
+        """How far each exceeds the limits on what is known before training, relatively, shape (N,); ≤ 0 is within."""
+        if self.price_many is None:
+            return np.array([self.objective.excess(self.price(each)) for each in decisions])
+        costs = self.price_many(decisions)
+        over = [costs[name] / limit - 1 for name, limit in self.objective.limits.items() if name in costs]
+        return np.nan_to_num(np.max(over, axis=0), nan=np.inf) if over else np.full(len(decisions), -1.0)
 
 
 class Proposer:

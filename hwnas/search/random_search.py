@@ -8,21 +8,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from hwnas.search.problem import Problem, Proposer
 from hwnas.search.strategy import STRATEGIES, Outcome, Request
+from hwnas.shapes import Value
+from hwnas.spaces.decisions import uniform_draw
+
+BATCHES = (16, 64, 256, 1024, 2048)
+"""Draws that are priced together, one batch after the other, until one is within the limits."""
 
 
 class RandomSearch:
-    """Draws from the space's own ``sample``, rejecting by price before anything is trained."""
+    """Uniform over the genotypes within the limits, by rejection before anything is trained.
+
+    Where thousands of draws find none, the space's own ``sample`` is drawn from and walked to the budget.
+    """
 
     def __init__(self, problem: Problem, *, seed: int) -> None:
         self._proposer = Proposer(problem, seed)
+        self._draw = uniform_draw(problem.space)
         self._next = 0
 
     def ask(self, count: int) -> list[Request]:
         requests: list[Request] = []
         while len(requests) < count:
-            drawn = self._proposer.sample(self._proposer.stream(self._next))
+            rng = self._proposer.stream(self._next)
+            drawn = self._uniform(rng) or self._proposer.sample(rng)
             if drawn is None:
                 break
             requests.append(Request(drawn, self._next))
@@ -41,6 +53,16 @@ class RandomSearch:
         self._proposer.seed = state["seed"]
         self._proposer.seen = set(state["seen"])
         self._next = state["next"]
+
+    def _uniform(self, rng: np.random.Generator) -> dict[str, Value] | None:
+        """The first uniform draw that is new and feasible, noted."""
+        problem = self._proposer.problem
+        for size in BATCHES:
+            drawn = [self._draw(rng) for _ in range(size)]
+            for index in np.flatnonzero(problem.excess_of_many(drawn) <= 0):
+                if (accepted := self._proposer.accept(drawn[index])) is not None:
+                    return accepted
+        return None
 
 
 STRATEGIES.register("random", RandomSearch)

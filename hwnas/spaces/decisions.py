@@ -94,12 +94,13 @@ def uniform_draw(space: SearchSpace) -> Callable[[np.random.Generator], dict[str
     for group in _groups(space.choices):
         cases = list(_cases(group))
         weights = np.array([count for _, count in cases], dtype=float)
-        groups.append(([setting for setting, _ in cases], weights / weights.sum()))
+        ends = (weights / weights.sum()).cumsum()
+        groups.append(([setting for setting, _ in cases], ends / ends[-1]))
 
     def draw(rng: np.random.Generator) -> dict[str, Value]:
         fixed: dict[str, Value] = {}
-        for settings, shares in groups:
-            fixed.update(settings[int(rng.choice(len(settings), p=shares))])
+        for settings, ends in groups:
+            fixed.update(settings[int(ends.searchsorted(rng.random(), side="right"))])  # as rng.choice, and quicker
         return _completed(space, fixed, rng)
 
     return draw

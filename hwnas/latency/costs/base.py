@@ -6,7 +6,7 @@ population through the space's factors (:mod:`hwnas.latency.population`), any ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,9 +124,9 @@ class PopulationCosts:
     def __init__(self, models: Sequence[CostModel], population: Population) -> None:
         self._many = {model.name: model.over(population) for model in models}
 
-    def of_many(self, decisions: Sequence[Decisions]) -> dict[str, Floats]:
-        """Cost → its values, shape (N,)."""
-        return {name: many(decisions) for name, many in self._many.items()}
+    def of_many(self, decisions: Sequence[Decisions], names: Iterable[str] | None = None) -> dict[str, Floats]:
+        """Cost → its values, shape (N,); of ``names``, or of all."""
+        return {name: self._many[name](decisions) for name in (self._many if names is None else names)}
 
     def of(self, decisions: Decisions) -> dict[str, float]:
         """Cost → value of one genotype."""

@@ -14,8 +14,7 @@ class PredictedLatency:
     """Milliseconds in the table's setting. Raises TableError for what the table cannot price."""
 
     model: TableModel
-
-    name = "latency_ms"
+    name: str = "latency_ms"
 
     def of(self, graph: OpGraph) -> float:
         """Predicted p50 of one network."""
