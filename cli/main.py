@@ -35,6 +35,7 @@ VERBS = (
     "compile",
     "draw",
     "sample",
+    "proxy-study",
     "zoo",
 )
 """In the order of ``hwnas --help``. Each module has ``command`` (one verb) or ``app`` (a group of verbs)."""
@@ -52,7 +53,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_top)
     for name in VERBS:
-        module: Any = importlib.import_module(f"hwnas.cli.{name}")
+        module: Any = importlib.import_module(f"hwnas.cli.{name.replace('-', '_')}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:

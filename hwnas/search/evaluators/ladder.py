@@ -31,13 +31,7 @@ class Ladder:
     """
 
     def __init__(self, rungs: Sequence[Rung]) -> None:
-        tops = [rung.top for rung in rungs]
-        if not rungs or tops != sorted(set(tops)) or tops[-1] != 1 or tops[0] <= 0:
-            said = ", ".join(f"{top:g}" for top in tops) or "none"
-            raise HwnasError(
-                f"the rungs of a ladder must rise to a fidelity of 1, and these reach {said}",
-                "write them like --rungs slices@0.1,training@1",
-            )
+        check_tops([rung.top for rung in rungs])
         self._rungs = tuple(rungs)
 
     def evaluate(self, request: Request) -> Outcome:
@@ -51,3 +45,13 @@ class Ladder:
     def _place(self, request: Request) -> tuple[Rung, Request]:
         rung = next((rung for rung in self._rungs if request.fidelity <= rung.top + 1e-9), self._rungs[-1])
         return rung, replace(request, fidelity=1.0) if rung.whole else request
+
+
+def check_tops(tops: Sequence[float]) -> None:
+    """HwnasError unless the fidelities that the rungs reach rise to 1."""
+    if not tops or list(tops) != sorted(set(tops)) or tops[-1] != 1 or tops[0] <= 0:
+        said = ", ".join(f"{top:g}" for top in tops) or "none"
+        raise HwnasError(
+            f"the rungs of a ladder must rise to a fidelity of 1, and these reach {said}",
+            "write them like --rungs proxy@0.1,training@1",
+        )

@@ -1,0 +1,185 @@
+"""Evaluators made of what a command was told: slices, trainings, proxies, frozen features, and ladders of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwnas.cli.evaluator_options import EVALUATORS, EvaluatorOptions
+from hwnas.cli.stages.data import TrainingData
+from hwnas.cli.stages.training import RECIPE
+from hwnas.data.cache import default_cache_dir
+from hwnas.errors import HwnasError
+from hwnas.search.backbone import Backbone
+from hwnas.search.evaluators.base import IdentifiedEvaluator
+from hwnas.search.evaluators.cached import FILE, Cached, EvaluationFile
+from hwnas.search.evaluators.features import FeatureEvaluator, least_crop
+from hwnas.search.evaluators.images import Images, images_of
+from hwnas.search.evaluators.ladder import Ladder, Rung, check_tops
+from hwnas.search.evaluators.proxy import Proxy, parse_proxy, proxy_evaluator
+from hwnas.search.evaluators.training import TrainingEvaluator, TrainingPlan
+from hwnas.spaces.base import SearchSpace
+from hwnas.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hwnas.ir.opgraph import OpGraph
+    from hwnas.progress import Progress
+
+SLICES, LADDER = "slices", "ladder"
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What evaluators are made of. ``slices`` makes that of a trained supernet (None where there is none).
+
+    ``folder`` is the run's; ``backbone`` trained weights to begin with, if the space takes any.
+    """
+
+    space: SearchSpace
+    data: TrainingData
+    options: EvaluatorOptions
+    folder: Path
+    seed: int
+    threads: int | None
+    progress: Progress
+    backbone: Backbone | None = None
+    slices: Callable[[], IdentifiedEvaluator] | None = None
+
+    @property
+    def images(self) -> Images:
+        """The split ``train``, as evaluators see it."""
+        return images_of(self.data.dataset, self.data.arrays, self.data.train, self.data.held)
+
+    @property
+    def file(self) -> EvaluationFile:
+        """Where results are kept: in the run, or in the file that was named."""
+        return EvaluationFile(Path(self.options.results) if self.options.results else self.folder / FILE)
+
+    def evaluator(self) -> Cached:
+        """The one that the options name."""
+        return self.cached(self._ladder() if self.options.evaluator == LADDER else self._one(self.options.evaluator))
+
+    def cached(self, inner: IdentifiedEvaluator) -> Cached:
+        """``inner`` with its results kept."""
+        return Cached(inner, self.file)
+
+    def training(self, *, part: float = 1.0) -> IdentifiedEvaluator:
+        """Trainings of ``part`` of ``--train-steps``."""
+        images = self.images
+        plan = self._plan(images)
+        plan = replace(plan, steps=max(1, round(plan.steps * part)))
+        return TrainingEvaluator(
+            self.space, images, plan, start=self._start(), start_name=self._start_name(), progress=self.progress
+        )
+
+    def proxy(self, proxy: Proxy) -> IdentifiedEvaluator:
+        """Trainings under ``proxy``."""
+        images = self.images
+        plan = self._plan(images.reduced(resolution=proxy.resolution))
+        return proxy_evaluator(
+            self.space, images, plan, proxy, start=self._start(), start_name=self._start_name(), progress=self.progress
+        )
+
+    def _one(self, name: str) -> IdentifiedEvaluator:
+        if name == SLICES:
+            if self.slices is None:
+                raise HwnasError("slices need a supernet, and none is trained here", "use another --evaluator")
+            return self.slices()
+        if name == "training":
+            return self.training()
+        if name == "proxy":
+            return self.proxy(parse_proxy(self.options.proxy))
+        return FeatureEvaluator(
+            self.space,
+            self.images,
+            self._plan(self.images),
+            self.backbone,
+            cache=default_cache_dir() / "features",
+            progress=self.progress,
+        )
+
+    def _ladder(self) -> Ladder:
+        return Ladder([Rung(self._one(name), top, name != "training") for name, top in parse_rungs(self.options.rungs)])
+
+    def _plan(self, images: Images) -> TrainingPlan:
+        return TrainingPlan(
+            steps=self.options.train_steps,
+            recipe=fitting_recipe(RECIPE, self.space, images),
+            seed=self.seed,
+            time_limit_s=self.options.time_limit or math.inf,
+            checkpoints=(self.folder / CHECKPOINTS).absolute(),
+            threads=self.threads,
+        )
+
+    def _start(self) -> Callable[[OpGraph], Mapping[str, Tensor] | None] | None:
+        backbone, seed = self.backbone, self.seed
+        return None if backbone is None else lambda graph: backbone.start(graph, seed)
+
+    def _start_name(self) -> str:
+        return "" if self.backbone is None else self.backbone.source
+
+
+def check_options(options: EvaluatorOptions) -> None:
+    """Refuse what is wrong with the options by themselves, before anything is written."""
+    import difflib
+
+    from hwnas.compiler.keymap import load_keymap
+
+    if options.evaluator not in EVALUATORS:
+        near = difflib.get_close_matches(options.evaluator, EVALUATORS, n=2)
+        offer = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(EVALUATORS)}"
+        raise HwnasError(f"unknown evaluator {options.evaluator!r}", offer)
+    parse_proxy(options.proxy)
+    if options.evaluator == LADDER:
+        check_tops([top for _, top in parse_rungs(options.rungs)])
+    elif options.rungs:
+        raise HwnasError("--rungs says what a ladder is made of", "give it with --evaluator ladder")
+    if options.time_limit is not None and not options.time_limit > 0:
+        raise HwnasError(f"a time limit of {options.time_limit:g} s stops everything", "give more than 0 seconds")
+    if (options.backbone_weights is None) != (options.keymap is None):
+        raise HwnasError(
+            "--backbone-weights and --keymap belong together",
+            "the keymap says whose names the weights have: torchvision-mobilenet_v2, or hwnas for our own",
+        )
+    if options.keymap is not None:
+        load_keymap(options.keymap)
+    if options.prefilter is None and options.prefilter_study is not None:
+        raise HwnasError("--prefilter-study is of a pre-filter", "give the score's name with --prefilter")
+
+
+def names_of(options: EvaluatorOptions) -> tuple[str, ...]:
+    """The evaluators that take part."""
+    return (
+        tuple(name for name, _ in parse_rungs(options.rungs)) if options.evaluator == LADDER else (options.evaluator,)
+    )
+
+
+def parse_rungs(text: str) -> list[tuple[str, float]]:
+    """``"proxy@0.1,training@1"`` → names with the fidelity that each reaches."""
+    rungs = []
+    for part in filter(None, text.replace(" ", "").split(",")):
+        name, _, top = part.partition("@")
+        try:
+            number = float(top)
+        except ValueError:
+            number = math.nan
+        if name not in EVALUATORS or name == LADDER or not math.isfinite(number):
+            raise HwnasError(
+                f"the rung {part!r} is no evaluator with the fidelity that it reaches",
+                f"write it like proxy@0.1; evaluators are {', '.join(each for each in EVALUATORS if each != LADDER)}",
+            )
+        rungs.append((name, number))
+    return rungs
+
+
+def fitting_recipe(recipe: Recipe, space: SearchSpace, images: Images) -> Recipe:
+    """``recipe`` with crops large enough for the space: some dilations need more than half an image."""
+    least = least_crop(space, images.size_hw, images.classes)
+    part = max(least[0] / images.size_hw[0], least[1] / images.size_hw[1])
+    return replace(recipe, crop=min(1.0, part)) if part > recipe.crop + 0.02 else recipe
