@@ -20,6 +20,7 @@ from hwnas.data.cache import Arrays
 from hwnas.data.preprocess import normalize
 from hwnas.errors import HwnasError
 from hwnas.ir.fingerprint import fingerprint
+from hwnas.ir.opgraph import OpGraph
 from hwnas.progress import Progress
 from hwnas.skeletons.base import task_of
 from hwnas.training.average import moving_average
@@ -108,7 +109,7 @@ def train_network(
         )
     fabric = make_fabric(recipe, device=device, threads=threads, group=group)
     parallel = Parallel(fabric)
-    network = _first(graph_at, arrays, initial, seed, fabric)
+    network = _first(graph_at, arrays, classes, initial, seed, fabric)
     if teacher is not None:
         check_teacher(teacher, classes)
     weight = class_weights(arrays.masks[indices], classes, recipe.balance)
@@ -256,19 +257,36 @@ class _Training:
 
 
 def _first(
-    graph_at: GraphAt, arrays: Arrays, initial: Mapping[str, Tensor] | None, seed: int, fabric: Fabric
+    graph_at: GraphAt,
+    arrays: Arrays,
+    classes: int,
+    initial: Mapping[str, Tensor] | None,
+    seed: int,
+    fabric: Fabric,
 ) -> Network:
     """The network before its training, on the device."""
     graph = graph_at((3, *arrays.images.shape[1:3]))
+    _check_outputs(graph, classes)
+    network = compile_graph(graph, seed=seed)
+    if initial is not None:
+        apply_weights(network, initial)
+    return channels_last(network.to(fabric.device))
+
+
+def _check_outputs(graph: OpGraph, classes: int) -> None:
+    """Refuse a network whose outputs are not all logits of the classes at places of the image."""
     if task_of(graph) != "segmentation":
         raise HwnasError(
             "a network that classifies whole images cannot be trained on segmentation data",
             "put its cells into a skeleton that segments, such as cell-segmentation",
         )
-    network = compile_graph(graph, seed=seed)
-    if initial is not None:
-        apply_weights(network, initial)
-    return channels_last(network.to(fabric.device))
+    for name in graph.auxiliary:
+        channels, height, _ = graph.shape(name)
+        if channels != classes or height == 1:
+            raise HwnasError(
+                f"the auxiliary output {name!r} gives {channels} channel(s), not logits of {classes} classes",
+                "what it is to learn is not known here: train without --auxiliary",
+            )
 
 
 def _copy_parameters(source: nn.Module, target: nn.Module) -> None:

@@ -132,3 +132,15 @@ def test_a_classifier_is_refused(arrays):
 
     with pytest.raises(HwnasError, match="classifies whole images"):
         train_network(classifier, arrays, np.arange(10), 3, recipe=RECIPE, budget=Budget(steps=1))
+
+
+def test_auxiliary_outputs_that_are_no_logits_are_refused(arrays):
+    def detailed(shape: Shape) -> OpGraph:
+        builder = GraphBuilder(shape)
+        stem = builder.add("stem", "conv_3x3", ["image"], {"channels": 8, "stride": 2})
+        detail = builder.add("detail", "seg_head", [stem], {"classes": 1})
+        logits = builder.add("classifier", "seg_head", [stem], {"classes": 3})
+        return builder.finish(logits, [detail])
+
+    with pytest.raises(HwnasError, match="'detail' gives 1 channel"):
+        train_network(detailed, arrays, np.arange(10), 3, recipe=RECIPE, budget=Budget(steps=1))
