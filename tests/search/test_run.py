@@ -10,6 +10,7 @@ from toy_space import ToyEvaluator, miou, toy_problem
 
 from hwnas.errors import HwnasError, RunError
 from hwnas.search.evolution import Evolution
+from hwnas.search.halving import Halving
 from hwnas.search.objective import Budget, Objective
 from hwnas.search.problem import Problem
 from hwnas.search.random_search import RandomSearch
@@ -246,3 +247,18 @@ class HalfOrWhole:
 def test_best_is_of_the_highest_fidelity(tmp_path: Path) -> None:
     result = search(toy_problem(), HalfOrWhole(), ToyEvaluator(), study_in(tmp_path), evaluations=6)  # type: ignore
     assert result.decisions["x1"] == 1
+
+
+def test_the_best_is_of_the_highest_fidelity(tmp_path: Path) -> None:
+    """What was evaluated for a third scores higher here; it is not the winner for that."""
+
+    class Overrated:
+        def evaluate(self, request: Request) -> Outcome:
+            return Outcome(request, {"miou": miou(request.decisions) + (1 if request.fidelity < 1 else 0)})
+
+    problem = toy_problem()
+    strategy = Halving(problem, seed=0, min_fidelity=1 / 3)
+    result = search(problem, strategy, Overrated(), study_in(tmp_path), evaluations=40)
+    full = [trial.outcome.values["miou"] for trial in result.trials if trial.request.fidelity == 1]
+    assert len(full) >= 10
+    assert result.values["miou"] == max(full) < 1
