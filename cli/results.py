@@ -92,16 +92,15 @@ def print_training(console: Console, document: Document) -> None:
         f"{folding['equal_labels']:.2%} of the labels are equal"
     )
     if document["views"] is not None:
-        _print_views(console, document["views"])
+        _print_views(console, document["views"], 13)
         console.print(f"mIoU on val  {document['views']['miou_plain']:.2%} of whole images; PyTorch")
 
 
-def _print_views(console: Console, views: Document) -> None:
+def _print_views(console: Console, views: Document, width: int) -> None:
     shown = " and mirrored" if views["flip"] else ""
     scales = ", ".join(f"{scale:g}" for scale in views["scales"])
-    console.print(
-        f"mIoU on val  {views['miou']:.2%} of the mean over sizes {scales}{shown}; PyTorch, no engine's figure"
-    )
+    what = "mIoU on val".ljust(width)
+    console.print(f"{what}{views['miou']:.2%} of the mean over sizes {scales}{shown}; PyTorch, no engine's figure")
 
 
 def print_export(console: Console, document: Document) -> None:
@@ -199,7 +198,7 @@ def print_verdict(console: Console, document: Document) -> None:
     beside = "" if document["miou_torch"] is None else f"; PyTorch {document['miou_torch']:.2%}"
     console.print(f"mIoU on val               {document['miou']:.2%}{beside}")
     if document.get("views") is not None:
-        _print_views(console, document["views"])
+        _print_views(console, document["views"], 26)
     if document["deadlines"] is not None:
         run = document["deadlines"]
         console.print(
