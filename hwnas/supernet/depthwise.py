@@ -69,10 +69,9 @@ def _weight_gradient(x: Tensor, gradient: Tensor, weight: Tensor, stride: int, d
         return _library_gradient(x, gradient, weight, stride, padding, dilation)
     if kernel != 5:
         return _library_gradient(x, gradient, weight, 1, padding, 1)
-    padded = F.pad(x, (2, 2, 2, 2))
-    width = gradient.shape[3] + 2
-    narrow = weight[..., :3]
-    left, right = (_library_gradient(padded[..., start : start + width], gradient, narrow, 1, 0, 1) for start in (0, 2))
+    left, right = (
+        _library_gradient(F.pad(x, sides), gradient, weight[..., :3], 1, 0, 1) for sides in ((2, 0, 2, 2), (0, 2, 2, 2))
+    )
     return torch.cat([left, right[..., 1:]], dim=3)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -124,15 +125,16 @@ class _Normalised(torch.autograd.Function):
         stats = _Statistics.of(pixels, kernel, eps)
         matrix = _scaled(kernel, stats.inverse, scale)
         constant = -(matrix @ stats.mean) if shift is None else shift - matrix @ stats.mean
-        out = torch.addmm(constant, pixels, matrix.T).relu_()
+        # a convolution adds the constant on its way; a matrix product would copy it to every pixel first
+        out = F.conv2d(x, matrix[:, :, None, None], constant).relu_()
         ctx.save_for_backward(x, kernel, scale, out, stats.mean, stats.covariance, stats.inverse)
-        return _map(out, x)
+        return out
 
     @staticmethod
     @once_differentiable  # type: ignore[no-untyped-call]
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, kernel, scale, out, mean, covariance, inverse = ctx.saved_tensors
-        gradient = torch.ops.aten.threshold_backward(_matrix(gradients[0]), out, 0)
+        gradient = _matrix(torch.ops.aten.threshold_backward(gradients[0], out, 0))
         total = gradient.sum(0)
         stats = _Statistics(mean, covariance, inverse)
         needs = ctx.needs_input_grad

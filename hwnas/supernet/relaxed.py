@@ -18,7 +18,8 @@ networks that are taken out have theirs measured anew (:func:`hwnas.training.bat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +94,8 @@ class RelaxedNetwork(nn.Module):
             values[step.node.name] = run(step, values, mixture)
             for name in step.spent:
                 del values[name]
-                values.pop(_rectified(name), None)
+                for made in [key for key in values if key.endswith(f"({name})")]:
+                    del values[made]
         return spread(values[wanted], self.graph.shape(wanted)[0])
 
     def network_for(self, graph: OpGraph, options: Mapping[str, Value]) -> Network:
@@ -182,12 +184,8 @@ class RelaxedNetwork(nn.Module):
         for slot in step.slots:
             source, weight = step.node.inputs[slot], mixture.of_input(step.node, slot)
             if source in inside:
-                node = inside[source]
-                rectified = _rectified(node.inputs[0])
-                if rectified not in values:
-                    part = values[node.inputs[0]]
-                    values[rectified] = Part(torch.relu(part.tensor), part.channels)
-                tails.append(tail_of(self.blocks.get_submodule(source), values[rectified].tensor, weight))
+                shared = partial(_shared, values, inside[source].inputs[0])
+                tails.append(tail_of(self.blocks.get_submodule(source), shared, weight))
             else:
                 others.append((values[source].tensor, weight))
         return Part(mixed_sum(tails, others), full(self.graph.shape(step.node.name)[0]))
@@ -251,9 +249,12 @@ def _program(graph: OpGraph, blocks: Network, *, checkpoint: bool) -> Program:
     return Program(graph.input, nodes, same, private_regions(nodes, outputs) if checkpoint else {}, fusible)
 
 
-def _rectified(name: str) -> str:
-    """What the ReLU of a value is called among the values: the branches that begin with one share it."""
-    return f"relu({name})"
+def _shared(values: dict[str, Part], name: str, what: str, make: Callable[[Tensor], Tensor]) -> Tensor:
+    """What branches make of the value ``name``: made once, and kept among the values as long as that one."""
+    key = f"{what}({name})"
+    if key not in values:
+        values[key] = Part(make(values[name].tensor), values[name].channels)
+    return values[key].tensor
 
 
 def _check_choices(graph: OpGraph, choices: Sequence[Choice]) -> None:
