@@ -144,3 +144,13 @@ def test_auxiliary_outputs_that_are_no_logits_are_refused(arrays):
 
     with pytest.raises(HwnasError, match="'detail' gives 1 channel"):
         train_network(detailed, arrays, np.arange(10), 3, recipe=RECIPE, budget=Budget(steps=1))
+
+
+def test_bf16_computes_in_half_and_keeps_weights_in_full(arrays):
+    recipe = RECIPE.with_values({"precision": "bf16"})
+    trained = train_network(tiny, arrays, np.arange(10), 3, recipe=recipe, budget=Budget(steps=2), seed=2)
+    exact = train_network(tiny, arrays, np.arange(10), 3, recipe=RECIPE, budget=Budget(steps=2), seed=2)
+    ours, theirs = trained.network.state_dict(), exact.network.state_dict()
+    assert all(value.dtype == theirs[name].dtype for name, value in ours.items())
+    assert trained.fitted.last_loss == pytest.approx(exact.fitted.last_loss, rel=0.05)
+    assert trained.fitted.last_loss != exact.fitted.last_loss
