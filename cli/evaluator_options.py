@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 PANEL = "How candidates are evaluated"
+AUTO = "auto"
 EVALUATORS = ("slices", "training", "proxy", "features", "ladder")
 DEFAULT_PROXY = "r0.5,e0.5"
 DEFAULT_STEPS = 400
@@ -17,7 +18,8 @@ DEFAULT_STEPS = 400
 class EvaluatorOptions:
     """What was given; a verb that takes a parameter of this type has all of these options."""
 
-    evaluator: str = "slices"
+    evaluator: str = AUTO
+    """``auto``: what the strategy is made for (evaluating.py)."""
     train_steps: int = DEFAULT_STEPS
     proxy: str = DEFAULT_PROXY
     rungs: str = ""
@@ -36,10 +38,10 @@ def evaluator_options(
         typer.Option(
             "--evaluator",
             metavar="NAME",
-            help="slices (of a supernet), training, proxy, features (of a frozen backbone) or ladder.",
+            help="slices (of a supernet), training, proxy, features (of a frozen backbone), ladder; auto: by strategy.",
             rich_help_panel=PANEL,
         ),
-    ] = "slices",
+    ] = AUTO,
     train_steps: Annotated[
         int, typer.Option("--train-steps", min=1, help="Steps of a whole training.", rich_help_panel=PANEL)
     ] = DEFAULT_STEPS,

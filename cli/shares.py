@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PROFILE = 0.2
-"""Profiling takes at most this part of the whole; users are promised a quarter."""
+PROFILE, KERNELS_S, PROFILE_MORE = 0.2, 60.0, 0.08
+"""Profiling takes at most the first part of the whole, and no more than those seconds and the last part: a space has so
+many kernels and no more, and a table hardly gains by what they are timed beyond that. Users are promised a quarter."""
 
 FINISH_S = 45.0
 """Seconds kept for what no clock bounds, at least: pricing the space, export, validation, pictures."""
 FINISH = 0.05
 
-SUPERNET, SEARCH, FINALS, TRAIN = 0.25, 0.05, 0.20, 0.50
+SUPERNET, SEARCH, FINALS, TRAIN = 0.15, 0.05, 0.20, 0.60
 """Parts of what profiling and finishing leave."""
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Seconds of each stage that a clock bounds."""
+    """Seconds of each stage that a clock bounds.
+
+    ``train`` is the whole final training of the chosen network, its beginning in the finals included; ``finals`` is
+    what the other finalists may take.
+    """
 
     supernet: float
     search: float
@@ -27,10 +32,11 @@ class Shares:
 
 def profile_seconds(total_s: float) -> float:
     """What profiling may take of ``total_s``."""
-    return PROFILE * total_s
+    return min(PROFILE * total_s, KERNELS_S + PROFILE_MORE * total_s)
 
 
 def divide(left_s: float, total_s: float) -> Shares:
-    """Divide the ``left_s`` seconds that remain of ``total_s`` after profiling. No stage gets less than a second."""
+    """Divide the ``left_s`` seconds that remain of ``total_s`` after profiling. No stage gets less than a tenth of a
+    second."""
     free = max(left_s - max(FINISH_S, FINISH * total_s), 3.0)
     return Shares(SUPERNET * free, SEARCH * free, FINALS * free, TRAIN * free)

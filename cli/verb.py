@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwnas.cli.evaluator_options import EvaluatorOptions, evaluator_options
 from hwnas.cli.network_options import NetworkOptions, network_options
 from hwnas.cli.output import (
     EXIT_BROKEN_PIPE,
@@ -66,7 +67,8 @@ class Flags:
 def verb(*, example: str, resumable: bool = False) -> Callable[[Callable[..., Answer]], Callable[..., int]]:
     """Turn ``work(shell, …) -> Answer`` into a command that returns its exit code.
 
-    A parameter of the type :class:`NetworkOptions` stands for the options that say which network is meant.
+    A parameter of the type :class:`NetworkOptions` stands for the options that say which network is meant, one of
+    :class:`EvaluatorOptions` for those that say how candidates are evaluated.
 
     ``example`` ends the command's help. ``resumable``: the command has ``--resume``, which Ctrl-C then points to.
     """
@@ -185,23 +187,26 @@ def _signature_with_shared_options(work: Callable[..., Answer]) -> inspect.Signa
     """The signature typer reads: the verb's own options without ``shell``, then the shared ones, all by keyword."""
     own: list[inspect.Parameter] = []
     for item in list(inspect.signature(work, eval_str=True).parameters.values())[1:]:
-        own += _NETWORK_OPTIONS if item.annotation is NetworkOptions else [item]
+        own += _GROUPS.get(item.annotation, [item])
     shared = inspect.signature(_shared_options, eval_str=True).parameters.values()
     parameters = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *shared)]
     return inspect.Signature(parameters, return_annotation=int)
 
 
-_NETWORK_OPTIONS = list(inspect.signature(network_options, eval_str=True).parameters.values())
+_GROUPS: dict[Any, list[inspect.Parameter]] = {
+    kind: list(inspect.signature(options, eval_str=True).parameters.values())
+    for kind, options in ((NetworkOptions, network_options), (EvaluatorOptions, evaluator_options))
+}
+"""Types of parameters that stand for several options."""
 
 
 def _gathered(work: Callable[..., Answer], options: dict[str, Any]) -> dict[str, Any]:
-    """``options`` with those of the network in one value, under the name of the parameter that takes them."""
+    """``options`` with those of each group in one value, under the name of the parameter that takes them."""
     for item in inspect.signature(work, eval_str=True).parameters.values():
-        if item.annotation is NetworkOptions:
-            names = [option.name for option in _NETWORK_OPTIONS]
-            given = {name: options[name] for name in names} | {"param": tuple(options["param"] or ())}
-            rest = {name: value for name, value in options.items() if name not in names}
-            return {**rest, item.name: NetworkOptions(**given)}
+        if item.annotation in _GROUPS:
+            given = {option.name: options.pop(option.name) for option in _GROUPS[item.annotation]}
+            given = {name: tuple(value or ()) if name == "param" else value for name, value in given.items()}
+            options[item.name] = item.annotation(**given)
     return options
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwnas.cli.evaluator_options import EVALUATORS, EvaluatorOptions
+from hwnas.cli.evaluator_options import AUTO, EVALUATORS, EvaluatorOptions
 from hwnas.cli.stages.data import TrainingData
 from hwnas.cli.stages.training import RECIPE
 from hwnas.data.cache import default_cache_dir
 from hwnas.errors import HwnasError
-from hwnas.search.backbone import Backbone
+from hwnas.search.backbone import Backbone, takes_backbone
 from hwnas.search.evaluators.base import IdentifiedEvaluator
 from hwnas.search.evaluators.cached import FILE, Cached, EvaluationFile
 from hwnas.search.evaluators.features import FeatureEvaluator, least_crop
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hwnas.progress import Progress
 
 SLICES, LADDER = "slices", "ladder"
+BY_FIDELITY = ("econas", "halving")
+"""Strategies that ask for parts of a training."""
 CHECKPOINTS = "checkpoints"
 
 
@@ -131,7 +133,7 @@ def check_options(options: EvaluatorOptions) -> None:
 
     from hwnas.compiler.keymap import load_keymap
 
-    if options.evaluator not in EVALUATORS:
+    if options.evaluator not in (AUTO, *EVALUATORS):
         near = difflib.get_close_matches(options.evaluator, EVALUATORS, n=2)
         offer = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(EVALUATORS)}"
         raise HwnasError(f"unknown evaluator {options.evaluator!r}", offer)
@@ -151,6 +153,20 @@ def check_options(options: EvaluatorOptions) -> None:
         load_keymap(options.keymap)
     if options.prefilter is None and options.prefilter_study is not None:
         raise HwnasError("--prefilter-study is of a pre-filter", "give the score's name with --prefilter")
+
+
+def resolved(options: EvaluatorOptions, strategy: str, space: SearchSpace) -> EvaluatorOptions:
+    """``options`` with ``auto`` decided: slices, but for strategies that ask for trainings of several lengths.
+
+    DPC ranks on the features of the frozen backbone where the space has one, else by a proxy, and then in full.
+    """
+    if options.evaluator != AUTO:
+        return options
+    name = strategy.partition(":")[0]
+    if name == "dpc":
+        first = "features" if takes_backbone(space) and not hasattr(space, "reference") else "proxy"
+        return replace(options, evaluator=LADDER, rungs=f"{first}@0.1,training@1")
+    return replace(options, evaluator="training" if name in BY_FIDELITY else SLICES)
 
 
 def names_of(options: EvaluatorOptions) -> tuple[str, ...]:
