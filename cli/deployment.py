@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from hwnas.cli.stages import exporting, finals, profiling, searching, validating
 from hwnas.cli.stages.data import TrainingData, open_training_data
 from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import CHECKPOINT, RECIPE, REPORT, train_genotype, training_report
+from hwnas.cli.stages.workers import SliceWork, Workers, at_work
 from hwnas.compiler.cost import cost_of
 from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.errors import BudgetError
@@ -51,7 +52,9 @@ from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_n
 from hwnas.training.schedule import Budget as Time
 
 if TYPE_CHECKING:
+    from hwnas.search.executor import Executor
     from hwnas.search.run import SearchResult
+    from hwnas.search.strategy import Evaluator
     from hwnas.supernet.evaluate import SliceEvaluator
 
 TABLE, SHARES, SUPERNET, CHOSEN = "table.json", "shares.json", "supernet.safetensors", "chosen.json"
@@ -76,12 +79,14 @@ class Deployment:
         started: float | None = None,
         divide: Callable[[float, float], Shares] = divide,
         logs: Sequence[str] = (),
+        workers: Workers | None = None,
     ) -> None:
         self.run = run
         self.settings = settings
         self.progress = progress
         self._divide = divide
         self._logs = logs
+        self._workers = workers or Workers()
         self._started = time.monotonic() if started is None else started
         self._training_threads = len(os.sched_getaffinity(0))
 
@@ -221,21 +226,22 @@ class Deployment:
         return document
 
     def _search(self) -> None:
-        found = searching.search_field(
-            self.field,
-            SliceScores(self.field.space, self.evaluator, self.field.pricing.graph),
-            journal=self.run / "study.journal",
-            identity={
-                "data": self.settings.data,
-                **self.run.fingerprints(TABLE, *map(device_table, table_names(self.settings.devices)), SUPERNET),
-            },
-            seconds=self.shares().search,
-            evaluations=None,
-            strategy=self.settings.strategy,
-            seed=self.settings.seed,
-            progress=self.progress,
-            pool=searching.load_pool(self.run / POOL),
-        )
+        with self._evaluating() as evaluator:
+            found = searching.search_field(
+                self.field,
+                evaluator,
+                journal=self.run / "study.journal",
+                identity={
+                    "data": self.settings.data,
+                    **self.run.fingerprints(TABLE, *map(device_table, table_names(self.settings.devices)), SUPERNET),
+                },
+                seconds=self.shares().search,
+                evaluations=None,
+                strategy=self.settings.strategy,
+                seed=self.settings.seed,
+                progress=self.progress,
+                pool=searching.load_pool(self.run / POOL),
+            )
         winner = self._finals(finals.pick(found, self.budget.p50_ms / finals.margin_of(self.table.contract)))
         save_genotype(self.field.space.decode(winner.decisions).genotype, self.run / GENOTYPE)
         assert winner.weights is not None and winner.measured is not None
@@ -258,6 +264,17 @@ class Deployment:
             ],
         }
         write_json(self.run / CHOSEN, document)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[Evaluator | Executor]:
+        """What scores candidates: this process, or workers, which are gone before anything is timed again."""
+        if not self._workers.remote:
+            yield SliceScores(self.field.space, self.evaluator, self.field.pricing.graph)
+            return
+        s, shared = self.settings, self.evaluator.shared
+        work = SliceWork.of(s.space, shared, self.run.fingerprints(SUPERNET)[SUPERNET], s.data, s.size_hw)
+        with at_work(self._workers, work, self.progress) as executor:
+            yield executor
 
     def _front(self, found: SearchResult) -> list[Outcome]:
         """The Pareto front of the slices; empty where one number was searched for."""

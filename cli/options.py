@@ -102,6 +102,33 @@ RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="Run direc
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")]
 
 
+WORKERS_PANEL = "Many workers"
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Evaluate so many candidates at once; on a cluster, else as many as it has room for.",
+        rich_help_panel=WORKERS_PANEL,
+    ),
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="ADDRESS", help="The Ray cluster with the workers: HOST:6379.", rich_help_panel=WORKERS_PANEL
+    ),
+]
+WorkerCpusOption = Annotated[
+    int | None,
+    typer.Option(
+        "--worker-cpus",
+        min=1,
+        help="Cores of each worker; else this machine's are shared out, and one on a cluster.",
+        rich_help_panel=WORKERS_PANEL,
+    ),
+]
+
+
 class Percentile(StrEnum):
     """Which percentile of the measured latency a budget binds."""
 

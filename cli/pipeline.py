@@ -29,6 +29,7 @@ from hwnas.skeletons.base import expand
 from hwnas.training.network_files import load_network
 
 if TYPE_CHECKING:
+    from hwnas.cli.stages.workers import Workers
     from hwnas.cli.verb import Shell
     from hwnas.zoo.resolve import Network
 
@@ -96,16 +97,17 @@ def _data_document(job: Deployment) -> dict[str, Any]:
     }
 
 
-def search(shell: Shell, settings: Settings, run: Path, *, resume: bool) -> Answer:
+def search(shell: Shell, settings: Settings, run: Path, *, workers: Workers, resume: bool) -> Answer:
     """A supernet and its search, priced by a table that is given."""
     _refuse_mistakes(settings, resume=resume)
+    workers.check()
 
     def only_search(left_s: float, total_s: float) -> Shares:
         left_s = max(left_s, 0.2 * total_s)  # getting ready may have taken all of a few seconds
         return Shares(supernet=0.5 * left_s, search=0.1 * left_s, finals=0.4 * left_s, train=0.0)
 
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
-        job = Deployment(opened, settings, shell.progress, started=shell.started, divide=only_search)
+        job = Deployment(opened, settings, shell.progress, started=shell.started, divide=only_search, workers=workers)
         job.profile()
         for line in results.space_lines(job.field.satisfiable.to_dict()):
             shell.progress.say(line)

@@ -11,6 +11,7 @@ from hwnas.cli.options import (
     MinutesOption,
     ObjectiveOption,
     Percentile,
+    RayOption,
     ResumeOption,
     RunOption,
     SamplerOption,
@@ -19,6 +20,8 @@ from hwnas.cli.options import (
     StrategyOption,
     TablesOption,
     ThreadsOption,
+    WorkerCpusOption,
+    WorkersOption,
     parse_budget_ms,
 )
 from hwnas.cli.output import Answer
@@ -45,6 +48,9 @@ def command(
     confidence: ConfidenceOption = None,
     objective: ObjectiveOption = "miou",
     limit: LimitOption = None,
+    workers: WorkersOption = None,
+    ray: RayOption = None,
+    worker_cpus: WorkerCpusOption = None,
     resume: ResumeOption = False,
 ) -> Answer:
     """Search a space for the most accurate network within a latency budget, priced by a table.
@@ -53,6 +59,7 @@ def command(
     """
     from hwnas.cli import pipeline
     from hwnas.cli.settings import Settings
+    from hwnas.cli.stages.workers import Workers
     from hwnas.shapes import parse_size
 
     settings = Settings(
@@ -72,4 +79,5 @@ def command(
         limits=tuple(limit or ()),
         confidence=confidence,
     )
-    return pipeline.search(shell, settings, run, resume=resume)
+    spread = Workers(workers, ray, worker_cpus) if ray is not None else Workers(workers or 1, None, worker_cpus)
+    return pipeline.search(shell, settings, run, workers=spread, resume=resume)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from hwnas.cli.stages.data import TrainingData, open_training_data, open_validat
 from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import CHECKPOINT, REPORT, train_genotype, training_report
 from hwnas.cli.stages.validating import views_document
+from hwnas.cores import usable_cores
 from hwnas.errors import HwnasError
 from hwnas.files import read_json, write_json
 from hwnas.progress import Silent
@@ -182,11 +182,6 @@ def check_devices(order: Order) -> None:
             f"{order.devices} processes cannot train on {usable_cores()} cores faster than {usable_cores()} do",
             f"use --devices {usable_cores()}, or fewer",
         )
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _judge(shell: Shell, genotype: Genotype, images: TrainingData, run: Path, views: Views) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.costs.base import Population
 from hwnas.latency.model import TableModel
 from hwnas.search.costs import LATENCY, SearchCosts
+from hwnas.search.executor import Executor
 from hwnas.search.feasible import FeasibleSpace
 from hwnas.search.make import make_strategy
 from hwnas.search.objective import Budget, Objective
@@ -248,7 +249,7 @@ def score_size(data: TrainingData) -> tuple[int, int]:
 
 def search_field(
     field: Field,
-    evaluator: Evaluator,
+    evaluator: Evaluator | Executor,
     *,
     journal: Path,
     identity: Mapping[str, object],
@@ -267,7 +268,8 @@ def search_field(
     from hwnas.search.study import open_study
 
     study = open_study(journal, field.problem, identity=identity, seed=seed)
-    seconds -= sum(trial.duration_s for trial in study.finished)  # what earlier lives of this search have used
+    at_once = evaluator.slots if isinstance(evaluator, Executor) else 1
+    seconds -= sum(trial.duration_s for trial in study.finished) / at_once  # what earlier lives have used
     options = {"pool": pool} if takes_pool(strategy) else {}
     proposer = make_strategy(strategy, field.problem, seed=seed, **options)
     return search(

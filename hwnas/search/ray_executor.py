@@ -21,6 +21,7 @@ from math import ceil
 from types import ModuleType
 from typing import Any
 
+from hwnas.cores import usable_cores
 from hwnas.errors import HwnasError, RunError
 from hwnas.optional import require
 from hwnas.progress import Progress, Silent
@@ -96,11 +97,11 @@ class RayExecutor:
         progress: Progress,
     ) -> None:
         self._ray = ray
-        self._make = make
         self._placement = placement
         self._limit_s = limit_s
         self._progress = progress
         self._worker = ray.remote(Worker)
+        self._made_of = ray.put(make)  # once, however many workers take it
         self._starting: dict[Any, Any] = {}
         self._idle: deque[Any] = deque()
         self._busy: dict[Any, _Busy] = {}
@@ -149,7 +150,7 @@ class RayExecutor:
         placement = self._placement
         actor = self._worker.options(
             num_cpus=placement.cpus, num_gpus=placement.gpus, max_restarts=0, scheduling_strategy="SPREAD"
-        ).remote(self._make, placement.threads, self._limit_s)
+        ).remote(self._made_of, placement.threads, self._limit_s)
         self._starting[actor.whereabouts.remote()] = actor
 
     def _wait(self, futures: list[Any]) -> list[Any]:
@@ -303,10 +304,16 @@ def _connected(ray: ModuleType, address: str | None, count: int, placement: Plac
         yield
         return
     if address is None:
-        _check_room(count, placement)
+        check_room(count, placement)
         with local_ray(ceil(count * placement.cpus), ceil(count * placement.gpus)):
             yield
-        return
+    else:
+        with _cluster(ray, address):
+            yield
+
+
+@contextmanager
+def _cluster(ray: ModuleType, address: str) -> Iterator[None]:
     try:
         ray.init(address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
@@ -320,6 +327,21 @@ def _connected(ray: ModuleType, address: str | None, count: int, placement: Plac
         ray.shutdown()
 
 
+def cluster_room(address: str, placement: Placement) -> int:
+    """How many workers a cluster has room for, by all its cores and GPUs; HwnasError if none, or if it is not there."""
+    ray = require("ray", extra="ray")
+    with _cluster(ray, address):
+        there = ray.cluster_resources()
+    wanted = {"CPU": placement.cpus, "GPU": placement.gpus}
+    room = min(int(there.get(name, 0.0) / each) for name, each in wanted.items() if each)
+    if room < 1:
+        raise HwnasError(
+            f"the cluster at {address} has no machine for a worker of {placement.cpus:g} cores",
+            f"it has {there.get('CPU', 0):g} cores and {there.get('GPU', 0):g} GPUs in all",
+        )
+    return room
+
+
 def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -330,10 +352,11 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _check_room(count: int, placement: Placement) -> None:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def check_room(count: int, placement: Placement) -> None:
+    """HwnasError if so many workers do not fit the cores of this machine."""
+    cores = usable_cores()
     if count * placement.cpus > cores:
         raise HwnasError(
-            f"{count} workers of {placement.cpus:g} cores each do not fit the {cores} cores that there are",
+            f"{count} workers of {placement.cpus:g} cores do not fit the {cores} cores of this machine",
             f"use --workers {max(1, int(cores / placement.cpus))}, or a cluster with --ray",
         )

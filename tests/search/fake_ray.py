@@ -82,6 +82,9 @@ class FakeRay:
 
         return SimpleNamespace(options=lambda **options: SimpleNamespace(remote=start))
 
+    def put(self, value: Any) -> Any:
+        return value
+
     def wait(self, futures: list[Future], num_returns: int, timeout: float | None) -> tuple[list[Future], list[Future]]:
         for future in futures:
             future.run()

@@ -151,7 +151,7 @@ def test_closed_executor_has_ended_all_its_workers(monkeypatch: pytest.MonkeyPat
 def test_more_workers_than_cores_are_refused() -> None:
     pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
     cores = len(os.sched_getaffinity(0))
-    with pytest.raises(HwnasError, match=rf"{cores + 1} workers of 1 cores each do not fit the {cores} cores"):
+    with pytest.raises(HwnasError, match=rf"{cores + 1} workers of 1 cores do not fit the {cores} cores"):
         ray_workers(ToyEvaluator, cores + 1).__enter__()
 
 

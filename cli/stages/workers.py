@@ -1,0 +1,114 @@
+"""Where a search's candidates are evaluated: in this process, or by Ray's workers here or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from hwnas.cli.stages.data import open_training_data
+from hwnas.cli.stages.searching import slice_evaluator
+from hwnas.cores import usable_cores
+from hwnas.optional import require
+from hwnas.progress import Progress, Silent
+from hwnas.search.evaluators.slices import SliceScores
+from hwnas.search.ray_executor import Placement, check_room, cluster_room, ray_workers
+from hwnas.shapes import Shape
+from hwnas.skeletons.base import expand
+from hwnas.spaces.base import SPACES, Decisions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hwnas.ir.opgraph import OpGraph
+    from hwnas.search.executor import Executor
+    from hwnas.supernet.shared import SharedWeights
+    from hwnas.supernet.slices import Extent
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How a search is spread. ``count``: None on a cluster is as many as it has room for; ``cpus`` are those of each.
+
+    It says nothing of what is searched: a run may be resumed with others.
+    """
+
+    count: int | None = 1
+    address: str | None = None
+    cpus: int | None = None
+
+    @property
+    def remote(self) -> bool:
+        """Whether other processes evaluate at all."""
+        return self.address is not None or self.count != 1
+
+    @property
+    def placement(self) -> Placement:
+        """On this machine the cores are shared out; on a cluster a worker has one, unless it is said."""
+        cpus = self.cpus
+        if cpus is None:
+            cpus = 1 if self.address is not None else max(1, usable_cores() // (self.count or 1))
+        return Placement(cpus=cpus, threads=cpus)
+
+    def check(self) -> None:
+        """Refuse what cannot be had before hours are spent: MissingPackage without Ray, HwnasError where there is no
+        such cluster or no room."""
+        if not self.remote:
+            return
+        require("ray", extra="ray")
+        if self.address is not None:
+            cluster_room(self.address, self.placement)
+        else:
+            check_room(self.count or 1, self.placement)
+
+
+@dataclass(frozen=True)
+class SliceWork:
+    """What a worker is sent, once, to score slices: everything but the images, which it reads itself.
+
+    ``module`` registers the ``space``; ``extents`` and ``tensors`` are the supernet's, and ``sha256`` its file's.
+    """
+
+    module: str
+    space: str
+    extents: Mapping[str, Extent]
+    tensors: Mapping[str, Tensor]
+    sha256: str
+    data: str
+    size_hw: tuple[int, int]
+
+    @classmethod
+    def of(cls, space: str, shared: SharedWeights, sha256: str, data: str, size_hw: tuple[int, int]) -> SliceWork:
+        """For slices of ``shared``."""
+        module = type(SPACES.get(space)).__module__
+        return cls(module, space, dict(shared.extents), shared.state_dict(), sha256, data, size_hw)
+
+    def __call__(self) -> SliceScores:
+        """Runs in the worker."""
+        import torch
+
+        from hwnas.supernet.shared import SharedWeights
+
+        torch.set_flush_denormal(True)
+        import_module(self.module)
+        space, shared = SPACES.get(self.space), SharedWeights(self.extents, self.tensors)
+        data = open_training_data(self.data, self.size_hw, Silent())
+
+        def graph_of(decisions: Decisions, shape: Shape) -> OpGraph:
+            return expand(space.decode(decisions).genotype, shape, data.classes)
+
+        evaluator = slice_evaluator(shared, data)
+        return SliceScores(space, evaluator, graph_of, supernet=self.sha256, data=self.data)
+
+
+@contextmanager
+def at_work(workers: Workers, work: SliceWork, progress: Progress) -> Iterator[Executor]:
+    """The workers; they are gone when the block ends, so that whatever is timed next has its cores for itself."""
+    count = workers.count
+    if count is None:
+        assert workers.address is not None
+        count = cluster_room(workers.address, workers.placement)
+    with ray_workers(work, count, address=workers.address, placement=workers.placement, progress=progress) as executor:
+        yield executor
