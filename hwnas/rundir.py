@@ -29,10 +29,10 @@ CONFIG, STAGES, LOCK = "config.json", "stages.json", ".lock"
 class RunDir:
     """An open run directory; use it as a context manager. ``config`` is the configuration it was started with."""
 
-    def __init__(self, path: Path, config: Mapping[str, Any], lock: int) -> None:
+    def __init__(self, path: Path, config: Mapping[str, Any], lock: int | None) -> None:
         self.path = path
         self.config = config
-        self._lock: int | None = lock
+        self._lock = lock
 
     @classmethod
     def open(
@@ -59,6 +59,11 @@ class RunDir:
         except BaseException:
             os.close(lock)
             raise
+
+    @classmethod
+    def look(cls, path: Path) -> RunDir:
+        """A run's directory, or a folder with copies of some of its files, to read from: nothing is locked."""
+        return cls(path, {}, None)
 
     def close(self) -> None:
         """Let go of the directory; others may then open it."""

@@ -17,8 +17,8 @@ from hwnas.search.database import INSTALL, damaged_database, is_url, sqlite_path
 from hwnas.search.salvage import SalvagedTables, is_damaged
 from hwnas.search.trial import CLAIM, COSTS, FINGERPRINT, OUTCOME, REQUEST
 
-IDENTITY, CONTRACT = "hwnas", "contract"
-"""User attributes of a study: what it is of, and the timing contract of its latencies."""
+IDENTITY, CONTRACT, WORK = "hwnas", "contract", "work"
+"""User attributes of a study: what it is of, the timing contract of its latencies, and what a worker must know."""
 
 NEEDED = (REQUEST, FINGERPRINT, COSTS)
 
@@ -86,6 +86,7 @@ class StudyReading:
     contract: Mapping[str, Any] | None
     trials: tuple[ReadTrial, ...]
     faults: tuple[str, ...] = ()
+    work: Mapping[str, Any] | None = None
 
     @property
     def metrics(self) -> Mapping[str, str]:
@@ -268,4 +269,6 @@ def _reading(
     told = list(faults)
     if faults and lost:
         told.append(f"{len(lost)} of {len(numbered)} trials have lost what they are of")
-    return StudyReading(where, name, attrs.get(IDENTITY, {}), attrs.get(CONTRACT), tuple(ours), tuple(told))
+    return StudyReading(
+        where, name, attrs.get(IDENTITY, {}), attrs.get(CONTRACT), tuple(ours), tuple(told), attrs.get(WORK)
+    )

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hwnas import __version__
 from hwnas.errors import RunError
 from hwnas.ir.serialize import genotype_to_dict
-from hwnas.search.members import BEAT_S, Member
+from hwnas.search.members import BEAT_S, Member, machine
 from hwnas.search.patience import patiently
 from hwnas.search.problem import Problem
-from hwnas.search.reading import CONTRACT, IDENTITY
+from hwnas.search.reading import CONTRACT, IDENTITY, WORK
 from hwnas.search.storage import Store, open_store
 from hwnas.search.strategy import Outcome, Request
 from hwnas.search.trial import (
@@ -87,6 +87,34 @@ class Study:
     def stream(self) -> int:
         """Whose requests this process asks for: 0 for the search that the study was made by, and when it is resumed."""
         return self._member.stream
+
+    @property
+    def member(self) -> int:
+        """The number by which this process is known in :attr:`Trial.member`."""
+        return self._member.number
+
+    @property
+    def is_led(self) -> bool:
+        """Whether a process that began or resumed the search, rather than joined it, is at work elsewhere."""
+        return any(member.stream == 0 and member.alive() for member in self._patiently(self._members))
+
+    def neighbours(self) -> list[Trial]:
+        """What other processes on this machine are evaluating now."""
+        self.refresh()
+        if not self.running:
+            return []
+        here = machine()
+        busy = {each.number for each in self._patiently(self._members) if each.machine == here and each.alive()}
+        return [trial for trial in self.running if trial.member in busy]
+
+    def offer(self, work: Mapping[str, Any]) -> None:
+        """Say what other processes must know and have to take part in the search, as JSON."""
+
+        def note() -> None:
+            with self._store.exclusive():
+                self._store.storage.set_study_user_attr(self._study_id, WORK, dict(work))
+
+        self._patiently(note)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
