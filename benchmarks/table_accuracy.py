@@ -20,7 +20,7 @@ import json
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from hwnas.latency.measure import Setting, read_lines
 from hwnas.latency.model import TableModel
 from hwnas.latency.plan import Plan, spread_nets
 from hwnas.latency.profile import measure_in_process, profile
+from hwnas.latency.summary import calm_blocks
 from hwnas.latency.table import Accuracy, Calibration, LatencyTable, accuracy_of, load_table
 from hwnas.progress import Silent
 from hwnas.shapes import parse_size
@@ -110,6 +111,9 @@ class Run:
             program=self.models.program,
         )
         blocks = [line for line in read_lines(journal)[1:] if line["name"] != "reference" and "error" not in line]
+        calm = calm_blocks(blocks)
+        print(f"{len(calm)} of {len(blocks)} blocks in quick moments of the machine")
+        blocks = calm
         models = {"calibrated": TableModel(table), "naive sum": TableModel(replace(table, calibration=Calibration()))}
         graphs = {net.name: bundle.graph(net) for net in bundle.nets}
         predicted = {
@@ -157,7 +161,7 @@ class Run:
             write_json(path, {**known, name: before + time.monotonic() - start})
 
 
-def _measured(blocks: Sequence[dict[str, Any]], clock: str) -> tuple[dict[str, float], float]:
+def _measured(blocks: Sequence[Mapping[str, Any]], clock: str) -> tuple[dict[str, float], float]:
     """p50 of each net in ms: the least of its passes, since others only add; and the mean relative difference of the
     even passes' from the odd passes'."""
     passes: dict[str, list[float]] = {}

@@ -25,6 +25,10 @@ MAX_COMBINATIONS = 50_000
 """Of one node; a node that depends on more is not enumerated."""
 
 
+class NotFactored(HwnasError):
+    """The space's nodes depend on too much for all of their kernels to be listed."""
+
+
 @dataclass
 class _Node:
     """What is known of one node: the choices that matter and the value of each combination seen."""
@@ -89,21 +93,29 @@ def factorise(
     rng: np.random.Generator,
     *,
     quiet_draws: int = 200,
+    most_values: float = math.inf,
 ) -> Factors:
     """Learn, enumerate, and check on fresh draws until ``quiet_draws`` in a row bring nothing new.
 
-    Raises HwnasError for a node that depends on so many choices that it cannot be enumerated.
+    Raises NotFactored for a node that depends on so many choices that it cannot be enumerated, and where more than
+    ``most_values`` values of nodes have been looked at without an end.
     """
-    learner = _Learner(tuple(option_counts), describe, rng)
+    learner = _Learner(tuple(option_counts), describe, rng, most_values)
     learner.draw_until_quiet(quiet_draws)
     while learner.enumerate_missing():
         learner.draw_until_quiet(quiet_draws)
     return learner.finished()
 
 
+_UNLISTED = "its kernels cannot be listed; measure them as they are met with `hwnas profile --missing`"
+
+
 class _Learner:
-    def __init__(self, counts: Row, describe: Callable[[Row], Described], rng: np.random.Generator) -> None:
+    def __init__(
+        self, counts: Row, describe: Callable[[Row], Described], rng: np.random.Generator, most_values: float
+    ) -> None:
         self.counts = counts
+        self.left = most_values
         self.describe = describe
         self.rng = rng
         self.nodes: dict[str, _Node] = {}
@@ -111,7 +123,12 @@ class _Learner:
 
     def evaluate(self, row: Row) -> Described:
         if row not in self.rows:
+            if self.left <= 0:
+                raise NotFactored(
+                    f"what the nodes depend on was not found out from {len(self.rows)} networks", _UNLISTED
+                )
             self.rows[row] = self.describe(row)
+            self.left -= len(self.rows[row])
         return self.rows[row]
 
     def random_row(self) -> Row:
@@ -182,9 +199,8 @@ class _Learner:
         node = self.nodes[name]
         sizes = [self.counts[i] for i in node.matters]
         if math.prod(sizes) > MAX_COMBINATIONS:
-            raise HwnasError(
-                f"node {name!r} depends on {len(sizes)} choices with {math.prod(sizes)} combinations",
-                "its kernels cannot be listed; measure them as they are met with `hwnas profile --missing`",
+            raise NotFactored(
+                f"node {name!r} depends on {len(sizes)} choices with {math.prod(sizes)} combinations", _UNLISTED
             )
         return set(np.ndindex(*sizes)) - set(node.seen)
 

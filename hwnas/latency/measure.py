@@ -3,8 +3,9 @@
     python measure.py bundle.zip -o measured.jsonl --engine onnxruntime --threads 1
 
 Every finished block of runs is one JSON line, appended and synced, so that a killed measurement goes on where it was.
-The blocks of all kernels are interleaved in passes, each pass with a fresh session, and a reference kernel is timed
-beside each, so that the drift of a shared machine is seen and can be divided out. Beside wall time goes the process's
+The blocks of all kernels are interleaved in passes, each pass with a fresh session. A reference kernel is timed before
+and after each: a shared machine has quick and slow moments, and a block in a slow one is put off or done again. Beside
+wall time goes the process's
 CPU time, which at one thread does not count what other processes took; work on a GPU is timed by its own events.
 
 What drives a GPU here (``Gpu``, the CUDA and TensorRT providers, ``_open_tensorrt``) was written against the
@@ -41,6 +42,18 @@ NET_WEIGHT = 8.0
 """A net takes about as long to time as this many kernels."""
 REFERENCE_EVERY = 8
 MIN_SAMPLES = 7
+CALM = 1.06
+"""A block is calm where the reference kernel beside it took at most this times its quick time."""
+QUICK_QUANTILE = 0.1
+"""Of what the reference kernel took in all: its quick time. The least of many is luck."""
+PATIENCE_S = {"kernel": 0.5, "net": 2.0}
+"""How long at most a quick moment is waited for, and blocks in slow ones are done again."""
+PATIENCE_SHARE = 0.4
+"""Of all the time, at most so much goes into waiting and doing again."""
+HURRY_S = 0.07
+"""With less time for a block there is none to look at the machine: everything is to be timed once at least."""
+FRESH_S = 0.02
+"""A reference timing this recent still says how the machine is."""
 REFERENCE = "reference.onnx"
 """The kernel, in every bundle, that is timed in between."""
 
@@ -121,6 +134,61 @@ def _clocked(run: Callable[[], object], clock: Gpu, times_ms: list[float]) -> Ca
 def time_reference(run: Callable[[], object], clock: Gpu | None = None) -> Samples:
     """A short block of the reference kernel: how fast the machine is at this moment."""
     return time_callable(run, warmup_s=0.003, min_runs=MIN_SAMPLES, max_seconds=0.015, clock=clock)
+
+
+def quick_ms(levels_ms: Sequence[float]) -> float:
+    """What the reference kernel takes in quick moments, of all that it took."""
+    return float(np.quantile(levels_ms, QUICK_QUANTILE))
+
+
+class Pace:
+    """How quick the machine is from moment to moment, by what the reference kernel takes."""
+
+    def __init__(self, reference: Opened, seconds: float, seen_ms: Sequence[float] = ()) -> None:
+        self._reference = reference
+        self._left_s = PATIENCE_SHARE * seconds
+        self._seen_ms = list(seen_ms)
+        self._looked = -1.0
+
+    def look(self) -> float:
+        """Milliseconds of the reference kernel now, or a moment ago: the median of a few runs."""
+        if self._seen_ms and time.monotonic() - self._looked < FRESH_S:
+            return self._seen_ms[-1]
+        clock = self._reference.clock
+        samples = time_callable(self._reference.run, warmup_s=0.0, min_runs=4, max_seconds=0.0, clock=clock)
+        times = samples.cpu_ms if samples.device_ms is None else samples.device_ms
+        self._seen_ms.append(float(np.median(times)))
+        self._looked = time.monotonic()
+        return self._seen_ms[-1]
+
+    def calm(self, *levels_ms: float) -> bool:
+        """Whether the machine was quick at all of these levels."""
+        return bool(levels_ms) and max(levels_ms) <= CALM * quick_ms(self._seen_ms)
+
+    def timed(self, block: Callable[[], Samples], patience_s: float) -> tuple[Samples, tuple[float, ...]]:
+        """The block, begun in a quick moment and done again if that ended; with the levels before and after it.
+
+        Where patience comes to an end, what was measured last counts, and the levels tell. In a hurry there are none.
+        """
+        if patience_s < HURRY_S:
+            return block(), ()
+        start = time.monotonic()
+        patience_s = min(patience_s, self._left_s)
+        first_s = 0.0
+        while True:
+            before = self.look()
+            waited = time.monotonic() - start
+            if not self.calm(before) and waited - first_s < patience_s:
+                time.sleep(FRESH_S)
+                continue
+            begun = time.monotonic()
+            samples = block()
+            first_s = first_s or time.monotonic() - begun
+            after = self.look()
+            waited = time.monotonic() - start - first_s
+            if self.calm(before, after) or waited >= patience_s:
+                self._left_s -= max(0.0, waited)
+                return samples, (before, after)
 
 
 def _warm_up(run: Callable[[], object], warmup_s: float) -> tuple[float, int]:
@@ -593,14 +661,20 @@ class _Work:
         self.seconds = seconds
         self.say = say
         self.reference = self._open_reference()
+        self.pace = Pace(
+            self.reference, seconds, [level for line in journal.lines for level in line.get("beside_ms", ())]
+        )
         self.failed = {line["name"] for line in journal.lines if "error" in line}
         self.blocks: dict[str, dict[int, float]] = {}
+        self.slow: dict[str, int] = {}
         for line in journal.lines:
             self._remember(line)
 
     def _remember(self, line: dict[str, Any]) -> None:
         if "cpu_ms" in line:
             self.blocks.setdefault(line["name"], {})[int(line["pass"])] = float(line[clock_of(line)][3])
+            if not self.pace.calm(*line.get("beside_ms", ())):
+                self.slow[line["name"]] = self.slow.get(line["name"], 0) + 1
 
     def _open_reference(self) -> Opened:
         model = self.archive.read(REFERENCE)
@@ -626,7 +700,7 @@ class _Work:
                 self._time_reference(number)
             share_s = 0.5 * self.left_s * weights[place] / sum(weights[place:])
             block_s = min(BLOCK_S[job.kind], max(LEAST_BLOCK_S[job.kind], share_s))
-            self._time_job(job, number, block_s)
+            self._time_job(job, number, block_s, min(PATIENCE_S[job.kind], share_s - block_s))
             self.say((number + (place + 1) / len(todo)) / passes, f"pass {number + 1}, {place + 1} of {len(todo)}")
         if todo:
             self._time_reference(number)
@@ -636,7 +710,7 @@ class _Work:
         blocks = self.blocks.get(job.name, {})
         if job.name in self.failed or number in blocks:
             return False
-        if len(blocks) < 2:
+        if len(blocks) - self.slow.get(job.name, 0) < 2:
             return True
         values = np.array(list(blocks.values()))
         return bool(np.ptp(values) / np.median(values) / np.sqrt(len(values)) > target_error)
@@ -646,14 +720,21 @@ class _Work:
         clocks = {"gpu": gpu_facts()} if self.reference.clock is not None else {}
         self.journal.append({"name": "reference", "pass": number, **_summary(samples), **clocks})
 
-    def _time_job(self, job: Job, number: int, block_s: float) -> None:
+    def _time_job(self, job: Job, number: int, block_s: float, patience_s: float) -> None:
         self.current.write_text(job.name, encoding="utf-8")
         try:
             opened = self.adapter.open(self.archive.read(job.file), self.setting)
-            samples = time_callable(
-                opened.run, warmup_s=block_s / 3, min_runs=MIN_SAMPLES, max_seconds=block_s, clock=opened.clock
+            timed = partial(
+                time_callable,
+                opened.run,
+                warmup_s=block_s / 3,
+                min_runs=MIN_SAMPLES,
+                max_seconds=block_s,
+                clock=opened.clock,
             )
-            line = {"name": job.name, "pass": number, **_summary(samples)}
+            samples, beside_ms = self.pace.timed(timed, patience_s)
+            line = {"name": job.name, "pass": number, "beside_ms": [round(level, 6) for level in beside_ms]}
+            line |= _summary(samples)
             if job.kind == "net":
                 line["samples_ms"] = [round(float(value), 6) for value in samples.wall_ms[_kept(samples)]]
         except zipfile.BadZipFile as error:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import OpGraph
-from hwnas.latency.factor import Described, Factors, Row, factorise
+from hwnas.latency.factor import Described, Factors, NotFactored, Row, factorise
 from hwnas.latency.features import rough_cost
 from hwnas.latency.interpolate import kind, place
 from hwnas.latency.keys import LatencyKey, keys_of
@@ -21,6 +21,9 @@ from hwnas.spaces.base import Decisions, SearchSpace
 from hwnas.spaces.decisions import canonical, random_decisions
 
 FOCUS_DRAWS = 300
+UNLISTED_DRAWS = 400
+MOST_VALUES = 250_000
+"""Nodes that are looked at before a space's factors are given up: 1,000 networks of Auto-DeepLab's."""
 FAR = 0.01
 """What an occurrence counts in genotypes that the table is not for."""
 
@@ -63,8 +66,7 @@ def plan(
     ``draws`` are decisions without end of the genotypes that the table is for, where those are not all of the space:
     the nets are taken from them, and the keys that they need come first.
     """
-    factors = space_factors(space, size_hw, classes, rng)
-    counts = {key: count for key, count in factors.expected_counts().items() if isinstance(key, LatencyKey)}
+    counts = occurrences(space, size_hw, classes, rng)
     if draws is None:
         nets = spread_nets(space, size_hw, classes, rng, calibration_nets + holdout_nets)
     else:
@@ -84,13 +86,39 @@ def plan(
     )
 
 
-def space_factors(space: SearchSpace, size_hw: tuple[int, int], classes: int, rng: np.random.Generator) -> Factors:
+def occurrences(
+    space: SearchSpace, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
+) -> dict[LatencyKey, float]:
+    """How often each kernel occurs in a random net.
+
+    Where a node depends on too many choices for all of its kernels to be listed (a path through resolutions, states
+    that are used or not), those of :data:`UNLISTED_DRAWS` random nets; what none of them needs is interpolated.
+    """
+    try:
+        factors = space_factors(space, size_hw, classes, rng, most_values=MOST_VALUES)
+    except NotFactored:
+        drawn = Counter[LatencyKey]()
+        for _ in range(UNLISTED_DRAWS):
+            genotype = space.decode(random_decisions(space, rng)).genotype
+            drawn.update(keys_of(expand(genotype, (3, *size_hw), classes)).values())
+        return {key: count / UNLISTED_DRAWS for key, count in drawn.items()}
+    return {key: count for key, count in factors.expected_counts().items() if isinstance(key, LatencyKey)}
+
+
+def space_factors(
+    space: SearchSpace,
+    size_hw: tuple[int, int],
+    classes: int,
+    rng: np.random.Generator,
+    *,
+    most_values: float = math.inf,
+) -> Factors:
     """The nodes of the space's graphs as functions of the choices; a node's value is its key."""
 
     def describe(row: Row) -> Described:
         return keys_of(graph_of_row(space, row, size_hw, classes))
 
-    return factorise([len(choice.options) for choice in space.choices], describe, rng)
+    return factorise([len(choice.options) for choice in space.choices], describe, rng, most_values=most_values)
 
 
 def graph_of_row(space: SearchSpace, row: Row, size_hw: tuple[int, int], classes: int) -> OpGraph:

@@ -13,8 +13,20 @@ import pytest
 
 from hwnas.latency import measure
 from hwnas.latency.bundle import write_bundle
-from hwnas.latency.measure import ENGINES, Journal, MeasureError, measure_bundle, read_lines, time_callable
+from hwnas.latency.measure import (
+    ENGINES,
+    HURRY_S,
+    Journal,
+    MeasureError,
+    Opened,
+    Pace,
+    Samples,
+    measure_bundle,
+    read_lines,
+    time_callable,
+)
 from hwnas.latency.plan import plan
+from hwnas.latency.summary import calm_blocks
 from hwnas.progress import Silent
 
 
@@ -282,3 +294,52 @@ def test_a_gpu_is_its_own_device(monkeypatch):
     monkeypatch.setattr(measure, "gpu_facts", lambda: {"name": "NVIDIA X", "driver_version": "1", "clocks.max.sm": "9"})
     found = ENGINES["tensorrt"].fingerprint()
     assert (found["device"], found["governor"]) == ("NVIDIA X (driver 1)", "SM clock up to 9 MHz")
+
+
+class Moody:
+    """A machine whose reference kernel takes ``levels_ms`` one after another, without the wait."""
+
+    def __init__(
+        self, levels_ms: list[float], seconds: float = 100.0, seen_ms: tuple[float, ...] = (1.0,) * 20
+    ) -> None:
+        self.levels_ms, self.blocks = levels_ms, 0
+        self.pace = Pace(Opened(lambda: None), seconds, (1.0,) * 20)
+
+    def look(self) -> float:
+        level = self.levels_ms.pop(0) if len(self.levels_ms) > 1 else self.levels_ms[0]
+        self.pace._seen_ms.append(level)
+        return level
+
+    def timed(self, monkeypatch, patience_s: float) -> tuple[float, ...]:
+        monkeypatch.setattr(self.pace, "look", self.look)
+
+        def block() -> Samples:
+            self.blocks += 1
+            return Samples(np.ones(3), np.ones(3), np.zeros(3, bool), 1, 1)
+
+        return self.pace.timed(block, patience_s)[1]
+
+
+def test_a_block_waits_for_a_quick_moment_and_is_done_again_when_it_ends(monkeypatch) -> None:
+    machine = Moody([1.3, 1.2, 1.01, 1.4, 1.0, 1.02])
+    assert machine.timed(monkeypatch, 5.0) == (1.0, 1.02)
+    assert machine.blocks == 2
+
+
+def test_patience_ends_and_the_levels_tell(monkeypatch) -> None:
+    machine = Moody([1.3])
+    assert machine.timed(monkeypatch, 0.1) == (1.3, 1.3)
+    assert machine.blocks == 1
+    assert Moody([1.3]).timed(monkeypatch, HURRY_S / 2) == ()  # in a hurry nobody looks
+    spent = Moody([1.3], seconds=0.0)
+    assert spent.timed(monkeypatch, 1.0) == (1.3, 1.3) and spent.blocks == 1
+
+
+def test_blocks_of_slow_moments_count_only_where_there_are_no_others() -> None:
+    def line(name: str, *beside_ms: float) -> dict[str, object]:
+        return {"name": name, **({"beside_ms": list(beside_ms)} if beside_ms else {})}
+
+    quick = [line("a", 1.0, 1.01), line("a", 1.0, 1.05)]
+    slow = [line("b", 1.2, 1.0), line("b", 1.5, 1.5)]
+    assert calm_blocks([*quick, line("a", 1.0, 1.3), line("a"), *slow]) == [*quick, slow[0]]
+    assert calm_blocks([line("a"), line("b")]) == [line("a"), line("b")]
