@@ -60,17 +60,21 @@ def place_searched_cell(
     """Add ``cell`` under ``prefix`` and return the node of its output.
 
     ``inputs`` are the nodes of its two inputs, already of equal size. Ops next to them take ``stride``; every op works
-    on ``channels``. What a concatenation joins is brought to ``channels`` and to the size of the smallest. Gates stay.
+    on ``channels``. What a concatenation joins is brought to ``channels`` and to the size of the smallest. Gates
+    stay; a gated sum inside the cell must be of equal shapes.
     """
     names = dict(zip(cell.inputs, inputs, strict=True))
+    outer = set(cell.inputs)
     for node in cell.nodes:
         name = f"{prefix}/{node.name}"
         sources = [names[source] for source in node.inputs]
         if node.op in MERGES:
-            ends = node.name == cell.output or node.op != "concat"
+            if node.gates and outer.issuperset(node.inputs):
+                outer.add(node.name)  # it is one of the cell's inputs, not yet decided which
+            ends = node.name == cell.output or (node.op != "concat" and not node.gates)
             names[node.name] = _merge(builder, name, node, sources, channels if ends else None, manner)
         else:
-            own = stride if node.inputs[0] in cell.inputs else 1
+            own = stride if node.inputs[0] in outer else 1
             names[node.name] = _edge(builder, name, node, sources, channels, own, manner)
     return names[cell.output]
 

@@ -9,20 +9,34 @@ Choices: ``ROLE.blockB.state1``, ``.state2`` (0 and 1 are the cell's inputs, 2 i
 ``.combination``. The states that no block takes are concatenated. Macro parameters: those of the skeleton
 (``cell-segmentation``: channels, layers, output stride, head); the cells fit ``nasnet-cifar`` and ``nasnet-imagenet``
 (N @ F) as well.
+
+Relaxation: the same choices, soft; the paper has none. A side of a block adds up its states, weighted, and then its ops
+on them. States come in three kinds, since ops on them differ in stride or width: the cell's inputs, sums, and
+concatenations of two. A block is computed as a sum and as a concatenation; who takes it asks for one of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hwnas.ir.cell import Cell
+from hwnas.ir.gates import All, Any, Gate, Is, Not
 from hwnas.ir.genotype import Genotype
-from hwnas.shapes import Value
-from hwnas.skeletons.searched_cell import ROLES
-from hwnas.skeletons.states import COMBINATIONS, Block, Edge, cell_of_blocks, unused_states
+from hwnas.ir.node import Node
+from hwnas.ir.opgraph import OpGraph
+from hwnas.shapes import Shape, Value
+from hwnas.skeletons.base import expand
+from hwnas.skeletons.searched_cell import INPUTS, ROLES
+from hwnas.skeletons.states import COMBINATIONS, OUTPUT, Block, Edge, cell_of_blocks, unused_states
 from hwnas.spaces.base import SPACES, Candidate, Choice, Decisions
 from hwnas.spaces.decisions import uniform_decisions
+from hwnas.spaces.relaxed import Probabilities, most_probable, own_options
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCKS = 5
 OPERATIONS = (
@@ -61,6 +75,7 @@ class NasnetSpace:
                 choices += [Choice(f"{prefix}.op{place}", OPERATIONS) for place in (1, 2)]
                 choices.append(Choice(f"{prefix}.combination", COMBINATIONS))
         self.choices: Sequence[Choice] = tuple(choices)
+        self.relaxation = self.choices
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
         """Uniform over decisions."""
@@ -73,6 +88,87 @@ class NasnetSpace:
             blocks = [_block(decisions, f"{role}.block{block}") for block in range(BLOCKS)]
             cells[role] = cell_of_blocks(blocks, unused_states(blocks), role)
         return Candidate(Genotype(self.name, self.skeleton, cells, self.params))
+
+    def supergraph(self, input_shape: Shape, classes: int) -> OpGraph:
+        """All cells at once; see the module's docstring."""
+        cells = {role: _OpenCell(role).cell() for role in ROLES}
+        return expand(Genotype(self.name, self.skeleton, cells, self.params), input_shape, classes)
+
+    def embed(self, decisions: Decisions) -> dict[str, Value]:
+        """The decisions themselves."""
+        return own_options(self.choices, decisions)
+
+    def derive(self, probabilities: Probabilities) -> dict[str, Value]:
+        """The likeliest option of every choice."""
+        return most_probable(self, probabilities)
+
+    def choice_probabilities(self, probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The probabilities themselves."""
+        return dict(probabilities)
+
+
+class _OpenCell:
+    """The cell of all cells of a role."""
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        self.nodes: list[Node] = []
+
+    def cell(self) -> Cell:
+        for block in range(BLOCKS):
+            sides = [self._side(block, place) for place in (1, 2)]
+            for combination in COMBINATIONS:
+                self.nodes.append(Node(f"state{block + 2}/{combination}", combination, tuple(sides)))
+        ends: list[tuple[str, Gate]] = [(INPUTS[state], self._unused(state)) for state in (0, 1)]
+        for block in range(BLOCKS):
+            for combination in COMBINATIONS:
+                gate = All(self._unused(block + 2), Is(f"{self.role}.block{block}.combination", combination))
+                ends.append((f"state{block + 2}/{combination}", gate))
+        self._gated(OUTPUT, "concat", ends)
+        return Cell.of(INPUTS, self.nodes, OUTPUT, where=self.role)
+
+    def _side(self, block: int, place: int) -> str:
+        """The sum over its kinds of states of the sums over ops; (the choices of) side ``place`` of a block."""
+        name, prefix = f"block{block}/side{place}", f"{self.role}.block{block}"
+        kinds: list[tuple[str, Gate]] = []
+        for kind, states in self._kinds(block, f"{prefix}.state{place}").items():
+            self._gated(f"{name}/{kind}/state", "add", states)
+            ops: list[tuple[str, Gate]] = []
+            for op in OPERATIONS:
+                self.nodes.append(Node(f"{name}/{kind}/{op}", op, (f"{name}/{kind}/state",)))
+                ops.append((f"{name}/{kind}/{op}", Is(f"{prefix}.op{place}", op)))
+            self._gated(f"{name}/{kind}", "add", ops)
+            kinds.append((f"{name}/{kind}", Any(*(gate for _, gate in states))))
+        self._gated(name, "add", kinds)
+        return name
+
+    def _kinds(self, block: int, choice: str) -> dict[str, list[tuple[str, Gate]]]:
+        """Kind → the states of it before the block, each with what must hold for the side to take it."""
+        kinds: dict[str, list[tuple[str, Gate]]] = {
+            "input": [(name, Is(choice, state)) for state, name in enumerate(INPUTS)]
+        }
+        for combination in COMBINATIONS if block else ():
+            kinds[combination] = [
+                (
+                    f"state{state}/{combination}",
+                    All(Is(choice, state), Is(f"{self.role}.block{state - 2}.combination", combination)),
+                )
+                for state in range(2, block + 2)
+            ]
+        return kinds
+
+    def _unused(self, state: int) -> Gate:
+        """No block takes it."""
+        taking = [
+            Is(f"{self.role}.block{block}.state{place}", state)
+            for block in range(max(0, state - 1), BLOCKS)
+            for place in (1, 2)
+        ]
+        return Not(Any(*taking))
+
+    def _gated(self, name: str, op: str, ends: Sequence[tuple[str, Gate]]) -> None:
+        gates = {slot: gate for slot, (_, gate) in enumerate(ends)}
+        self.nodes.append(Node(name, op, tuple(source for source, _ in ends), gates=gates))
 
 
 def _block(decisions: Decisions, prefix: str) -> Block:

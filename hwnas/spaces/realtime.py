@@ -11,20 +11,30 @@ Size: about 5.1e17 genotypes (``decisions.size``). Macro parameters: a stem at s
 - ``head.stride``: output stride of the head. ``fuseS``: how the features of stride S, coarser than the head, join (not
   at all, or their projection is added or concatenated); ``fuseS.refine``: the op after joining. ``head.fuse`` and
   ``head.refine``: the same at the head's own scale, which always joins.
+
+Relaxation: the same choices, soft (:mod:`hwnas.spaces.realtime_supergraph`). Widths are mixed as in FBNetV2 (arXiv
+2004.05565); ``dilate`` changes sizes and cannot be mixed, only sampled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwnas.ir.cell import Cell
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.node import Node
-from hwnas.shapes import Value
+from hwnas.ir.opgraph import OpGraph
+from hwnas.shapes import Shape, Value
 from hwnas.spaces.base import SPACES, Candidate, Choice, Decisions
 from hwnas.spaces.decisions import uniform_decisions
+from hwnas.spaces.realtime_supergraph import RealtimeSupergraph
+from hwnas.spaces.relaxed import Probabilities, most_probable, own_options
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FIRST_BLOCKS = ("conv_3x3", "ds_conv_3x3", "mbconv_e4_k3")
 BLOCKS = ("conv_3x3", "basic_block", "ds_conv_3x3", "mbconv_e2_k3", "mbconv_e4_k3", "mbconv_e4_k5")
@@ -72,6 +82,7 @@ class RealtimeSpace:
             *_fuse_choices(),
         ]
         self.choices: Sequence[Choice] = tuple(choices)
+        self.relaxation = self.choices
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
         """Uniform over genotypes."""
@@ -88,6 +99,22 @@ class RealtimeSpace:
             "dilated_stages": 1 if decisions["dilate"] else 0,
         }
         return Candidate(Genotype("realtime", "encoder_decoder", cells, params))
+
+    def supergraph(self, input_shape: Shape, classes: int) -> OpGraph:
+        """All networks at once, at the largest widths, with the last stage striding."""
+        return RealtimeSupergraph(self.choices, SCALES, input_shape, classes).build()
+
+    def embed(self, decisions: Decisions) -> dict[str, Value]:
+        """The decisions themselves."""
+        return own_options(self.choices, decisions)
+
+    def derive(self, probabilities: Probabilities) -> dict[str, Value]:
+        """The likeliest option of every choice."""
+        return most_probable(self, probabilities)
+
+    def choice_probabilities(self, probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The probabilities themselves."""
+        return dict(probabilities)
 
 
 def _stage_cell(decisions: Decisions, stage: int) -> Cell:
