@@ -16,12 +16,12 @@ import numpy as np
 
 from hwnas.errors import HwnasError
 from hwnas.files import read_json
-from hwnas.search.problem import Problem
+from hwnas.search.problem import Problem, Proposer
 from hwnas.spaces.base import Decisions
-from hwnas.spaces.decisions import canonical
 
 SAMPLES = 32
 """Random feasible candidates whose scores say what is high."""
+LEAST_SAMPLES = 5
 LEAST_RHO = 0.3
 """A score that ranks worse than this in the study is refused."""
 
@@ -81,11 +81,13 @@ def prefiltered(problem: Problem, name: str, score: Callable[[Decisions], float]
         return known[key]
 
     rng = np.random.default_rng([seed, 9])
-    drawn = [canonical(problem.space, problem.space.sample(rng)) for _ in range(SAMPLES * 20)]
-    feasible = [decisions for decisions in drawn if problem.feasible(decisions)][:SAMPLES]
-    if len(feasible) < SAMPLES // 4:
+    sampler = Proposer(problem, seed)
+    drawn = [sampler.sample(rng) for _ in range(SAMPLES)]
+    feasible = [decisions for decisions in drawn if decisions is not None]
+    if len(feasible) < LEAST_SAMPLES:
         raise HwnasError(
-            f"only {len(feasible)} of {len(drawn)} random candidates are within the limits", "search without pre-filter"
+            f"only {len(feasible)} candidates are within the limits: there is nothing to filter",
+            "search without --prefilter",
         )
     scores = sorted(scored(decisions) for decisions in feasible)
 

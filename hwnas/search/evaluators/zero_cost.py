@@ -67,7 +67,7 @@ def synflow(probe: Probe) -> float:
     ones = torch.ones(1, *probe.images.shape[1:], dtype=torch.float64)
     weights = [weight for weight in network.parameters() if weight.ndim > 1]
     gradients = torch.autograd.grad(network(ones).sum(), weights, allow_unused=True)
-    total = sum(float((w * g).sum()) for w, g in zip(weights, gradients, strict=True) if g is not None)
+    total = sum(float((w.detach() * g).sum()) for w, g in zip(weights, gradients, strict=True) if g is not None)
     return math.log(total) if total > 0 else -math.inf
 
 
