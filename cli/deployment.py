@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -23,15 +24,13 @@ from hwnas.cli.shares import Shares, divide, profile_seconds
 from hwnas.cli.stages import exporting, finals, profiling, searching, validating
 from hwnas.cli.stages.data import TrainingData, open_training_data
 from hwnas.cli.stages.teaching import open_teacher
-from hwnas.cli.stages.training import CHECKPOINT, RECIPE, REPORT, train_genotype, training_report
+from hwnas.cli.stages.training import CHECKPOINT, RECIPE, REPORT, begun_by, train_genotype, training_report
 from hwnas.cli.stages.workers import SliceWork, Workers, at_work
 from hwnas.compiler.cost import cost_of
-from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.errors import BudgetError
 from hwnas.exporters.artifact import open_artifact
 from hwnas.exporters.criteria import Criteria
-from hwnas.files import read_json, write_json
-from hwnas.ir.fingerprint import fingerprint
+from hwnas.files import read_json, write_bytes, write_json
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.serialize import load_genotype, save_genotype
@@ -52,6 +51,8 @@ from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_n
 from hwnas.training.schedule import Budget as Time
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from hwnas.search.executor import Executor
     from hwnas.search.run import SearchResult
     from hwnas.search.strategy import Evaluator
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 
 TABLE, SHARES, SUPERNET, CHOSEN = "table.json", "shares.json", "supernet.safetensors", "chosen.json"
 POOL = "pool.json"
-FINALIST = "finalist.safetensors"
+FINALS, FINALIST = "finals", "finalist.safetensors"
 VERDICT, ENGINE, PICTURES = "verdict.json", "engine", "pictures"
 MODELS = tuple(f"{ENGINE}/{kind}/model.onnx" for kind in (exporting.LOGITS, exporting.LABELS))
 
@@ -221,7 +222,9 @@ class Deployment:
     def search(self) -> dict[str, Any]:
         """Search the supernet's slices, and let short trainings and the real engine decide among the best."""
         outputs = [CHOSEN, GENOTYPE, FINALIST]
-        self.run.stage("search", self._search, inputs=self.run.fingerprints(TABLE, SUPERNET, POOL), outputs=outputs)
+        inputs = {**self.run.fingerprints(TABLE, SUPERNET, POOL), "recipe": self.settings.recipe}
+        self.run.stage("search", self._search, inputs=inputs, outputs=outputs)
+        shutil.rmtree(self.run / FINALS, ignore_errors=True)
         document: dict[str, Any] = read_json(self.run / CHOSEN, "search result")
         return document
 
@@ -244,8 +247,8 @@ class Deployment:
             )
         winner = self._finals(finals.pick(found, self.budget.p50_ms / finals.margin_of(self.table.contract)))
         save_genotype(self.field.space.decode(winner.decisions).genotype, self.run / GENOTYPE)
-        assert winner.weights is not None and winner.measured is not None
-        save_weights(winner.weights, self.run / FINALIST, {"genotype": fingerprint(self.genotype)})
+        assert winner.checkpoint is not None and winner.measured is not None
+        write_bytes(self.run / FINALIST, winner.checkpoint.read_bytes())
         document = {
             "genotype": str(self.run / GENOTYPE),
             "latency_ms": winner.predicted_ms,
@@ -282,6 +285,11 @@ class Deployment:
             return []
         return front([trial.outcome for trial in found.trials if trial.outcome is not None], self.objective)
 
+    def _beginning(self, finalist: finals.Finalist) -> Mapping[str, Tensor] | None:
+        """What a finalist's training begins with: its slice of the supernet."""
+        graph = self.field.pricing.graph(finalist.decisions, (3, *self.evaluator.size_hw))
+        return self.evaluator.network(graph).state_dict()
+
     def _finals(self, finalists: list[finals.Finalist]) -> finals.Finalist:
         with tempfile.TemporaryDirectory() as scratch:
 
@@ -293,8 +301,11 @@ class Deployment:
             rounds = finals.Finals(
                 self.field,
                 self.data,
-                self.evaluator,
+                self._beginning,
                 measure,
+                folder=self.run / FINALS,
+                training_s=self.shares().train,
+                recipe=RECIPE.with_values(self.settings.recipe),
                 seed=self.settings.seed,
                 threads=self._training_threads,
                 progress=self.progress,
@@ -308,7 +319,7 @@ class Deployment:
         return searching.slice_evaluator(shared, self.data)
 
     def train(self) -> dict[str, Any]:
-        """Train the chosen network on all of ``train``, going on from what it learned in the finals.
+        """Train the chosen network to the end, on all of ``train``: the finals were its beginning.
 
         A training that was killed goes on from its checkpoint.
         """
@@ -335,7 +346,7 @@ class Deployment:
                 data,
                 budget=Time(seconds=self.shares().train),
                 indices=data.everything,
-                initial=load_weights(self.run / FINALIST)[0],
+                **begun_by(self.run / FINALIST),
                 recipe=RECIPE.with_values(s.recipe),
                 teacher=teacher,
                 seed=s.seed,

@@ -104,7 +104,8 @@ def search(shell: Shell, settings: Settings, run: Path, *, workers: Workers, res
 
     def only_search(left_s: float, total_s: float) -> Shares:
         left_s = max(left_s, 0.2 * total_s)  # getting ready may have taken all of a few seconds
-        return Shares(supernet=0.5 * left_s, search=0.1 * left_s, finals=0.4 * left_s, train=0.0)
+        # nobody is trained to the end here: the finals begin a training that would take as long as the whole search
+        return Shares(supernet=0.5 * left_s, search=0.1 * left_s, finals=0.32 * left_s, train=left_s)
 
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
         job = Deployment(opened, settings, shell.progress, started=shell.started, divide=only_search, workers=workers)

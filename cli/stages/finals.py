@@ -1,22 +1,32 @@
-"""The finals of a search: its best candidates trained for a moment each, the better half for longer, and so on to one.
+"""The finals of a search: its best candidates begin their final training, and the best go on until one is left.
 
-Slices of a supernet that was trained for minutes order candidates roughly, and worst across sizes: a small slice is
-ripe sooner. So the finalists are the best of every band of latency, and short trainings from their slices decide
-between them (successive halving, Jamieson & Talwalkar, arXiv 1502.07943). What the winner has learned is kept.
+A supernet that was trained for minutes orders candidates roughly, and worst across sizes: a small slice is ripe sooner.
+A short training of its own, its learning rate falling to nothing, has the same fault. So every finalist does the first
+part of the training that the winner will do in whole, at the learning rate that belongs there, and the better ones the
+next part (successive halving, Jamieson & Talwalkar, arXiv 1502.07943). What the winner has done so far counts: its
+training goes on from there. Only what the others did is spent on the choice.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hwnas.cli.stages.data import TrainingData
-from hwnas.cli.stages.training import train_genotype
+from hwnas.cli.stages.training import RECIPE, train_genotype
+from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.errors import BudgetError
+from hwnas.files import read_json, write_json
+from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.contract import TimingContract
 from hwnas.spaces.base import Decisions
+from hwnas.training.loop import DivergedError
+from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget as Time
 
 if TYPE_CHECKING:
@@ -25,17 +35,22 @@ if TYPE_CHECKING:
     from hwnas.cli.stages.searching import Field
     from hwnas.progress import Progress
     from hwnas.search.run import SearchResult
-    from hwnas.supernet.evaluate import SliceEvaluator
 
-BANDS = (0.0, 0.7, 0.85, 1.0)
-"""Edges of the bands of latency, as parts of the budget."""
+logger = logging.getLogger(__name__)
+
+TURNS = ((0.8, 1.0), (0.6, 0.8), (0.8, 1.0), (0.0, 1.0))
+"""Finalists are taken in turn from these bands of latency, in parts of the budget: half of them use most of it."""
 
 FINALISTS = 8
-SECOND_ROUND = 3
-"""Finalists that are measured and trained on; their measuring is what allows or forbids them."""
+APART = 3
+"""Choices in which two finalists differ at least, as long as there are such: siblings are not worth two trainings."""
 
-FIRST_SHARE = 0.45
-"""Part of the finals' time that the first round takes."""
+FIRST, FIRST_S = 0.03, 4.0
+"""Part of the final training that all finalists do, and at least how many seconds."""
+SECOND = 8 / 3
+"""The second part ends at so many times the first."""
+SECOND_ROUND = 3
+"""Finalists that are measured and do the second part, if there is time for them."""
 
 LEAST_MARGIN = 1.03
 """Two measurements of the same engine on a quiet machine differ by about this."""
@@ -69,78 +84,130 @@ def with_margin(latency_ms: float, now: TimingContract, table: TimingContract) -
 
 @dataclass(frozen=True)
 class Finalist:
-    """A candidate on its way: ``miou`` on the held-out blocks is its slice's first, then that after ``steps`` steps."""
+    """A candidate on its way: ``miou`` on the held-out blocks is its slice's first, then that after ``steps`` steps.
+
+    ``scores`` are those of its comparisons so far; ``checkpoint`` is what its training goes on from.
+    """
 
     decisions: Decisions
     predicted_ms: float
     slice_miou: float
     miou: float
     steps: int = 0
+    scores: tuple[float, ...] = ()
     measured: Measured | None = None
-    weights: Mapping[str, Tensor] | None = None
+    checkpoint: Path | None = None
 
 
 def pick(found: SearchResult, limit_ms: float, count: int = FINALISTS) -> list[Finalist]:
-    """The best feasible candidates of each band of predicted latency up to ``limit_ms``, in turn, best first; if none
-    is within it, of those beyond."""
-    bands: list[list[Finalist]] = [[] for _ in BANDS[1:]]
+    """The best feasible candidates by their slices, in turn from each band of predicted latency up to ``limit_ms``,
+    or from all where a band has none; if none is within the limit, of those beyond."""
     outcomes = [trial.outcome for trial in found.trials if trial.outcome is not None and trial.outcome.status == "ok"]
-    within = [outcome for outcome in outcomes if outcome.values["latency_ms"] <= limit_ms]
-    for outcome in within or outcomes:
-        latency_ms, miou = outcome.values["latency_ms"], outcome.values["miou"]
-        band = next(i for i, edge in enumerate(BANDS[1:]) if latency_ms <= edge * limit_ms or edge == BANDS[-1])
-        bands[band].append(Finalist(outcome.request.decisions, latency_ms, miou, miou))
-    for members in bands:
-        members.sort(key=lambda each: -each.miou)
+    whole = max((each.request.fidelity for each in outcomes), default=1.0)  # scores of others do not compare
+    outcomes = [each for each in outcomes if each.request.fidelity == whole]
+    left = [
+        Finalist(each.request.decisions, each.values["latency_ms"], each.values["miou"], each.values["miou"])
+        for each in outcomes
+    ]
+    left = [each for each in left if each.predicted_ms <= limit_ms] or left
+    left.sort(key=lambda each: -each.miou)
     taken: list[Finalist] = []
-    while len(taken) < count and any(bands):
-        taken += [members.pop(0) for members in reversed(bands) if members]
-    return sorted(taken[:count], key=lambda each: -each.miou)
+    while left and len(taken) < count:
+        low, high = (edge * limit_ms for edge in TURNS[len(taken) % len(TURNS)])
+        apart = [each for each in left if all(differences(each.decisions, other.decisions) >= APART for other in taken)]
+        eligible = apart or left
+        best = next((each for each in eligible if low < each.predicted_ms <= high), eligible[0])
+        left.remove(best)
+        taken.append(best)
+    return taken
+
+
+def differences(a: Decisions, b: Decisions) -> int:
+    """In how many choices two candidates differ; one that only one of them has counts, too."""
+    return sum(a.get(name) != b.get(name) for name in {*a, *b})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``first`` and ``second`` are the parts of the final training (0 to 1) at which the finalists are compared.
+
+    ``first_s`` seconds of clock are for the first comparison; ``kept`` finalists come to the second, which is none
+    where that is one.
+    """
+
+    first: float
+    second: float
+    first_s: float
+    kept: int
+
+
+def plan(training_s: float, seconds: float) -> Plan:
+    """How finals divide ``seconds``, the cost of all but the winner, before a final training of ``training_s``."""
+    first = min(0.25, max(FIRST, FIRST_S / training_s))
+    second = min(1.0, SECOND * first)
+    kept = next(count for count in range(SECOND_ROUND, 0, -1) if (count - 1) * second * training_s <= 0.8 * seconds)
+    first_s = seconds + training_s * (first if kept == 1 else second - kept * (second - first))
+    return Plan(first, second, first_s, kept)
 
 
 class Finals:
-    """Runs the rounds. ``measure`` times an op graph in the real engine."""
+    """Runs the comparisons. ``beginning`` gives the weights that a finalist begins with (None: new ones); ``measure``
+    times an op graph in the real engine.
+
+    ``folder`` keeps each finalist's checkpoint and score, so that finals that were killed go on where they were.
+    """
 
     def __init__(
         self,
         field: Field,
         data: TrainingData,
-        evaluator: SliceEvaluator,
+        beginning: Callable[[Finalist], Mapping[str, Tensor] | None],
         measure: Callable[[OpGraph], Measured],
         *,
+        folder: Path,
+        training_s: float,
+        recipe: Recipe = RECIPE,
         seed: int,
         threads: int,
         progress: Progress,
     ) -> None:
-        self._field, self._data, self._evaluator, self._measure = field, data, evaluator, measure
+        self._field, self._data, self._beginning, self._measure = field, data, beginning, measure
+        self._folder, self._training_s, self._recipe = folder, training_s, recipe
         self._seed, self._threads, self._progress = seed, threads, progress
 
     def winner(self, finalists: Sequence[Finalist], limit_ms: float, seconds: float) -> Finalist:
-        """Two rounds; between them, those measured over ``limit_ms``, their margin added, are out.
+        """The best in the mean of both comparisons, of those whose measured latency, with its margin, is within
+        ``limit_ms``.
 
-        BudgetError if none is within.
+        Finalists begin as long as there is time for the first comparison. BudgetError if none is within.
         """
-        first_s = FIRST_SHARE * seconds / len(finalists)
-        ranked = sorted((self._trained(each, first_s) for each in finalists), key=lambda each: -each.miou)
-        within = self._within(ranked, limit_ms)
-        second_s = (1 - FIRST_SHARE) * seconds / len(within)
+        times = plan(self._training_s, seconds)
+        begun: list[Finalist] = []
+        spent_s = 0.0
+        for each in finalists:
+            if len(begun) >= times.kept and spent_s >= times.first_s:
+                break
+            reached, took_s = self._reach(each, times.first)
+            begun.append(reached)
+            spent_s += took_s
+        within = self._within(_ranked(begun), limit_ms, times.kept)
         if len(within) == 1:
             return within[0]
-        return max((self._trained(each, second_s) for each in within), key=lambda each: each.miou)
+        return _ranked([self._reach(each, times.second)[0] for each in within])[0]
 
-    def _within(self, ranked: Sequence[Finalist], limit_ms: float) -> list[Finalist]:
+    def _within(self, ranked: Sequence[Finalist], limit_ms: float, count: int) -> list[Finalist]:
         """The first few of ``ranked`` that were measured within the limit.
 
         Predictions are right on average; a winner is chosen among many and so is apt to be one predicted too fast.
         """
         kept: list[Finalist] = []
-        with self._progress.task("measure the finalists", SECOND_ROUND) as task:
+        with self._progress.task("measure the finalists", count) as task:
             for each in ranked:
                 measured = self._measure(self._field.pricing.graph(each.decisions))
                 if measured.slowest_ms <= limit_ms:
                     kept.append(replace(each, measured=measured))
                 task.update(len(kept), f"{measured.latency_ms:.2f} ms, predicted {each.predicted_ms:.2f}")
-                if len(kept) == SECOND_ROUND:
+                if len(kept) == count:
                     break
         if not kept:
             raise BudgetError(
@@ -149,30 +216,54 @@ class Finals:
             )
         return kept
 
-    def _trained(self, finalist: Finalist, seconds: float) -> Finalist:
+    def _reach(self, finalist: Finalist, part: float) -> tuple[Finalist, float]:
+        """Train a finalist up to that part of the final training and score it; and the seconds that this took.
+
+        One whose training diverges is the worst.
+        """
+        name = fingerprint(self._field.space.decode(finalist.decisions).genotype)
+        record = self._folder / f"{name}.json"
+        reached: dict[str, Any] = read_json(record, "finalist") if record.exists() else {}
+        checkpoint = self._folder / f"{name}.safetensors"
+        if f"{part:.6f}" not in reached:
+            start = time.monotonic()
+            try:
+                known = self._train(finalist, part, checkpoint)
+            except DivergedError as error:
+                logger.warning("a finalist is left out: %s", error.message)
+                known = {"miou": -1.0, "steps": finalist.steps}
+            reached[f"{part:.6f}"] = {**known, "took_s": time.monotonic() - start}
+            write_json(record, reached)
+        known = reached[f"{part:.6f}"]
+        scores = (*finalist.scores, known["miou"])
+        after = replace(finalist, miou=known["miou"], steps=known["steps"], scores=scores, checkpoint=checkpoint)
+        return after, known["took_s"]
+
+    def _train(self, finalist: Finalist, part: float, checkpoint: Path) -> dict[str, Any]:
         from hwnas.training.metrics import evaluate
 
-        genotype = self._field.space.decode(finalist.decisions).genotype
-        initial = finalist.weights
-        if initial is None:
-            at_score = self._field.pricing.graph(finalist.decisions, (3, *self._evaluator.size_hw))
-            initial = self._evaluator.network(at_score).state_dict()
+        kept = checkpoint.with_suffix(".beginning.safetensors")
+        if not kept.exists() and (beginning := self._beginning(finalist)) is not None:
+            save_weights(beginning, kept, {})
         trained = train_genotype(
-            genotype,
+            self._field.space.decode(finalist.decisions).genotype,
             self._data,
-            budget=Time(seconds=max(seconds, 0.5)),
+            budget=Time(seconds=self._training_s),
+            until=part,
             indices=self._data.train,
-            initial=initial,
-            seed=self._seed + finalist.steps,
+            initial=load_weights(kept)[0] if kept.exists() else None,
+            recipe=self._recipe,
+            seed=self._seed,
             threads=self._threads,
+            checkpoint=checkpoint,
             log=None,
             progress=self._progress,
             label="train a finalist",
         )
         score = evaluate(trained.network, self._data.arrays, self._data.classes, indices=self._data.held)
-        return replace(
-            finalist,
-            miou=score.miou,
-            steps=finalist.steps + trained.fitted.spent.steps,
-            weights=trained.network.state_dict(),
-        )
+        return {"miou": score.miou, "steps": trained.fitted.spent.steps}
+
+
+def _ranked(finalists: Sequence[Finalist]) -> list[Finalist]:
+    """By the mean of their scores: at the high learning rates of a beginning, one score alone is a noisy one."""
+    return sorted(finalists, key=lambda each: -sum(each.scores) / len(each.scores))

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.cli.stages.data import TrainingData
+from hwnas.compiler.weights import load_weights
 from hwnas.exporters.fold import folding_parity
 from hwnas.ir.genotype import Genotype
 from hwnas.skeletons.base import expand
+from hwnas.training.checkpoint import TEXT
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget
 from hwnas.training.train import Trained, train_network
@@ -40,8 +42,10 @@ def train_genotype(
     data: TrainingData,
     *,
     budget: Budget,
+    until: float = 1.0,
     indices: np.ndarray,
     initial: Mapping[str, Tensor] | None = None,
+    begun: Path | None = None,
     recipe: Recipe = RECIPE,
     teacher: Teacher | None = None,
     seed: int,
@@ -65,7 +69,9 @@ def train_genotype(
         data.classes,
         recipe=recipe,
         budget=budget,
+        until=until,
         initial=initial,
+        begun=begun,
         teacher=teacher,
         seed=seed,
         threads=threads,
@@ -77,6 +83,12 @@ def train_genotype(
         progress=progress,
         label=label,
     )
+
+
+def begun_by(path: Path) -> dict[str, Any]:
+    """What :func:`train_genotype` is given to go on from a file: the state of a training that was begun, or weights."""
+    tensors, metadata = load_weights(path)
+    return {"begun": path} if TEXT in metadata else {"initial": tensors}
 
 
 def training_report(trained: Trained, data: TrainingData) -> dict[str, Any]:

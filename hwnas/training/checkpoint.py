@@ -27,6 +27,9 @@ from hwnas.training.logs import Log
 from hwnas.training.loop import DivergedError
 from hwnas.training.schedule import Spent
 
+SAME = ("network", "classes", "recipe", "budget")
+"""What a training that goes on from the beginning of another one shares with it."""
+
 TEXT = "training"
 """The metadata that holds the JSON text, and by which a checkpoint is told from weights."""
 
@@ -132,11 +135,30 @@ class Checkpoint:
         if not self.path.exists():
             return False
         tensors, document = read_checkpoint(self.path)
-        for name, was, now in differences(document["identity"], json.loads(json.dumps(dict(self.identity)))):
+        self._check(self.path, document["identity"], self.identity)
+        self._put_back(self.path, tensors, document)
+        return True
+
+    def begin_from(self, path: Path) -> None:
+        """Put every part back as another training of the same network has left it in ``path``, and what that spent.
+
+        RunError if it is of another network, recipe or budget; it may be of other images, or have had no teacher. The
+        log begins anew.
+        """
+        tensors, document = read_checkpoint(path)
+        was, now = ({name: each.get(name) for name in SAME} for each in (document["identity"], self.identity))
+        self._check(path, was, now)
+        document["facts"]["log"] = self.parts["log"].facts()
+        self._put_back(path, tensors, document)
+
+    def _check(self, path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        for name, before, after in differences(was, json.loads(json.dumps(dict(now)))):
             raise RunError(
-                f"the checkpoint {self.path} is of another training: {name} was {_short(was)}, not {_short(now)}",
+                f"the checkpoint {path} is of another training: {name} was {_short(before)}, not {_short(after)}",
                 "resume it with what it was started with, or start another run directory",
             )
+
+    def _put_back(self, path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
         self.spent = Spent(int(document["steps"]), float(document["seconds"]))
         try:
             for name, part in self.parts.items():
@@ -144,9 +166,8 @@ class Checkpoint:
                 part.recall(document["facts"][name])
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise RunError(
-                f"the checkpoint {self.path} is damaged ({error})", "delete it to train from the beginning"
+                f"the checkpoint {path} is damaged ({error})", "delete it to train from the beginning"
             ) from error
-        return True
 
     @contextmanager
     def kept(self) -> Iterator[None]:

@@ -57,6 +57,9 @@ from hwnas.training.step import NetworkStep
 NETWORK = "network"
 """The part of a checkpoint that holds the weights."""
 
+STATISTICS = 64
+"""Images that BatchNorm statistics are measured on; a quarter of them for a training that is not at its end."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -74,7 +77,9 @@ def train_network(
     *,
     recipe: Recipe,
     budget: Budget,
+    until: float = 1.0,
     initial: Mapping[str, Tensor] | None = None,
+    begun: Path | None = None,
     teacher: Teacher | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -98,6 +103,10 @@ def train_network(
     had not been killed. RunError if the file is of another training. ``repeatable`` allows only such algorithms as give
     the same bits every time, and budgets that do not depend on the clock.
 
+    ``until`` ends this call at that fraction of the budget, the learning rate where it is then; a later call with the
+    same checkpoint goes on. ``begun`` is the checkpoint of such a beginning that was trained on other images: where
+    there is no ``checkpoint`` yet, the training goes on from that one, and what it spent counts.
+
     In a ``group`` every process calls this with the same arguments and trains on its own batches (parallel.py); only
     the first one writes, reports and measures the statistics in the end.
 
@@ -107,6 +116,7 @@ def train_network(
         raise HwnasError(
             "a training that is bounded by time follows the clock, and is never the same twice", "bound it by --steps"
         )
+    assert begun is None or checkpoint is not None, "a training that goes on from another has a checkpoint of its own"
     fabric = make_fabric(recipe, device=device, threads=threads, group=group)
     parallel = Parallel(fabric)
     network = _first(graph_at, arrays, classes, initial, seed, fabric)
@@ -126,6 +136,7 @@ def train_network(
         indices,
         recipe,
         budget,
+        until,
         loss_of,
         teacher,
         seed,
@@ -149,10 +160,11 @@ def train_network(
                 "devices": fabric.world_size,
             }
             identity = identity_of(facts, arrays, indices, recipe=recipe, seed=seed)
-            stack.enter_context(training.keep(checkpoint, identity, checkpoint_seconds))
+            stack.enter_context(training.keep(checkpoint, identity, checkpoint_seconds, begun))
         fitted = training.run()
         if parallel.leads:
-            recalibrate(network, _full_images(arrays, indices, fabric))
+            count = STATISTICS if until >= 1 else STATISTICS // 4
+            recalibrate(network, _full_images(arrays, indices, fabric, count))
     return Trained(network, fitted)
 
 
@@ -168,6 +180,7 @@ class _Training:
     indices: np.ndarray
     recipe: Recipe
     budget: Budget
+    until: float
     loss_of: Loss
     teacher: Teacher | None
     seed: int
@@ -182,8 +195,10 @@ class _Training:
         self.average = moving_average(self.network, self.recipe.ema) if self.recipe.ema else None
         self.hooks = Hooks(after_step=self._after_step if self.average is not None else None)
 
-    def keep(self, path: Path, identity: Mapping[str, Any], seconds: float) -> AbstractContextManager[None]:
-        """Keep the state in ``path``, every so many seconds, and go on from what is there."""
+    def keep(
+        self, path: Path, identity: Mapping[str, Any], seconds: float, begun: Path | None
+    ) -> AbstractContextManager[None]:
+        """Keep the state in ``path``, every so many seconds, and go on from what is there, or else in ``begun``."""
         parts = {NETWORK: part_of_module(self.network), "optimizer": part_of_optimizer(self.optimizer)}
         if self.average is not None:
             parts["average"] = part_of_module(self.average)
@@ -191,9 +206,12 @@ class _Training:
             parts["scaler"] = part_of_scaler(self.scaler)
         saved = Checkpoint(path, identity, parts)
         parts["log"] = part_of_log(self.log, lambda: saved.spent.steps)
-        if not saved.restore() and self.parallel.leads:
-            self.log.rewind(0)
-            saved.save(Spent())
+        if not saved.restore():
+            if begun is not None:
+                saved.begin_from(begun)
+            if self.parallel.leads:
+                self.log.rewind(0)
+                saved.save(saved.spent)
         self.spent = saved.spent
         if self.parallel.leads:
             self.hooks = replace(self.hooks, checkpoint=saved.take, checkpoint_seconds=seconds)
@@ -201,7 +219,8 @@ class _Training:
 
     def run(self) -> Fitted:
         """Spend what is left of the budget; the network then has the weights that the recipe keeps."""
-        for crop_hw, until in phases(self.recipe, self.arrays):
+        for crop_hw, end in phases(self.recipe, self.arrays):
+            until = min(end, self.until)
             if self.budget.fraction(self.spent) < until:
                 self.spent = self._phase(crop_hw, until).spent
         if self.average is not None:
@@ -295,7 +314,7 @@ def _copy_parameters(source: nn.Module, target: nn.Module) -> None:
             ours.copy_(theirs)
 
 
-def _full_images(arrays: Arrays, indices: np.ndarray, fabric: Fabric, count: int = 64, batch: int = 8) -> list[Tensor]:
+def _full_images(arrays: Arrays, indices: np.ndarray, fabric: Fabric, count: int, batch: int = 8) -> list[Tensor]:
     """Evenly spaced training images as they are at inference: whole and not augmented."""
     chosen = indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)]
     parts = [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
