@@ -65,9 +65,10 @@ def print_search(console: Console, document: Document) -> None:
     for each in document["front"]:
         values = ", ".join(f"{name} {each['values'][name]:.4g}" for name in document["objective"]["metrics"])
         console.print(f"front        {values}", markup=False)
-    console.print(
-        f"supernet     {document['steps']} gradient steps, paths of {document['mean_path_ms']:.2f} ms in the mean"
-    )
+    if "mean_path_ms" in document:
+        console.print(
+            f"supernet     {document['steps']} gradient steps, paths of {document['mean_path_ms']:.2f} ms in the mean"
+        )
 
 
 def print_table(console: Console, document: Document) -> None:

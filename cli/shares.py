@@ -12,6 +12,9 @@ FINISH_S = 45.0
 """Seconds kept for what no clock bounds, at least: pricing the space, export, validation, pictures."""
 FINISH = 0.05
 
+BACKBONE = 0.25
+"""Part of a search that training a backbone takes, where a method takes one as given and there are no weights."""
+
 SUPERNET, SEARCH, FINALS, TRAIN = 0.15, 0.05, 0.20, 0.60
 """Parts of what profiling and finishing leave."""
 
@@ -28,6 +31,18 @@ class Shares:
     search: float
     finals: float
     train: float
+    backbone: float = 0.0
+    """Of a backbone that is taken as given, and has no weights yet."""
+
+    def with_backbone(self) -> Shares:
+        """The same seconds with a part for a backbone, taken evenly from what comes before the last training."""
+        before = self.supernet, self.search, self.finals
+        supernet, search, finals = ((1 - BACKBONE) * each for each in before)
+        return Shares(supernet, search, finals, self.train, BACKBONE * sum(before))
+
+    def without_supernet(self) -> Shares:
+        """The same seconds, those of the supernet for a search that trains its candidates itself."""
+        return Shares(0.0, self.supernet + self.search, self.finals, self.train)
 
 
 def profile_seconds(total_s: float) -> float:

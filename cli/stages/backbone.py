@@ -13,7 +13,6 @@ from hwnas.compiler.keymap import load_keymap, match, read_pretrained
 from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.files import sha256_of, write_json
 from hwnas.search.backbone import HEADS, Backbone, backbone_graph, backbone_state
-from hwnas.search.evaluators.images import images_of
 from hwnas.spaces.base import SearchSpace
 from hwnas.training.schedule import Budget
 from hwnas.training.train import train_network
@@ -46,14 +45,13 @@ def train_backbone(
     space: SearchSpace, data: TrainingData, run: Path, *, seconds: float, seed: int, threads: int, progress: Progress
 ) -> None:
     """Train the backbone with a plain head on the training part of ``train``, for ``seconds``."""
-    images = images_of(data.dataset, data.arrays, data.train, data.held)
     checkpoint = run / "backbone.training.safetensors"
     trained = train_network(
         lambda shape: backbone_graph(space, shape, data.classes),
         data.arrays,
         data.train,
         data.classes,
-        recipe=fitting_recipe(RECIPE, space, images),
+        recipe=fitting_recipe(RECIPE, space, data.images),
         budget=Budget(seconds=seconds),
         seed=seed,
         threads=threads,

@@ -13,6 +13,7 @@ from hwnas.data.cache import Arrays, load_arrays
 from hwnas.data.frequencies import class_amounts
 from hwnas.data.holdout import split_blocks
 from hwnas.errors import DataError
+from hwnas.search.evaluators.images import Images, images_of
 
 if TYPE_CHECKING:
     from hwnas.progress import Progress
@@ -35,6 +36,11 @@ class TrainingData:
     @property
     def classes(self) -> int:
         return len(self.dataset.classes)
+
+    @property
+    def images(self) -> Images:
+        """The same, as evaluators see it."""
+        return images_of(self.dataset, self.arrays, self.train, self.held)
 
     @property
     def everything(self) -> np.ndarray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hwnas.cli.evaluator_options import AUTO, EVALUATORS, EvaluatorOptions
 from hwnas.cli.stages.data import TrainingData
@@ -17,7 +17,7 @@ from hwnas.search.backbone import Backbone, takes_backbone
 from hwnas.search.evaluators.base import IdentifiedEvaluator
 from hwnas.search.evaluators.cached import FILE, Cached, EvaluationFile
 from hwnas.search.evaluators.features import FeatureEvaluator, least_crop
-from hwnas.search.evaluators.images import Images, images_of
+from hwnas.search.evaluators.images import Images
 from hwnas.search.evaluators.ladder import Ladder, Rung, check_tops
 from hwnas.search.evaluators.proxy import Proxy, parse_proxy, proxy_evaluator
 from hwnas.search.evaluators.training import TrainingEvaluator, TrainingPlan
@@ -27,6 +27,7 @@ from hwnas.training.recipe import Recipe
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hwnas.cli.stages.searching import Field
     from hwnas.ir.opgraph import OpGraph
     from hwnas.progress import Progress
 
@@ -56,7 +57,7 @@ class Workshop:
     @property
     def images(self) -> Images:
         """The split ``train``, as evaluators see it."""
-        return images_of(self.data.dataset, self.data.arrays, self.data.train, self.data.held)
+        return self.data.images
 
     @property
     def file(self) -> EvaluationFile:
@@ -192,6 +193,24 @@ def parse_rungs(text: str) -> list[tuple[str, float]]:
             )
         rungs.append((name, number))
     return rungs
+
+
+def identity(options: EvaluatorOptions) -> dict[str, Any]:
+    """What of the options decides a search's scores: where results are kept does not."""
+    return {name: value for name, value in asdict(options).items() if name not in ("results", "prefilter_study")}
+
+
+def filtered(field: Field, data: TrainingData, options: EvaluatorOptions, seed: int) -> Field:
+    """``field`` with the candidates alone that the pre-filter keeps, if there is one."""
+    if options.prefilter is None:
+        return field
+    from hwnas.cli.stages.zero_cost import scorer
+    from hwnas.search.evaluators.zero_cost import ZERO_COST
+    from hwnas.search.prefilter import prefiltered
+
+    score = scorer(ZERO_COST.get(options.prefilter), field.space, data.images, seed)
+    problem = prefiltered(field.problem, options.prefilter, score, keep=options.keep, seed=seed)
+    return replace(field, problem=problem)
 
 
 def fitting_recipe(recipe: Recipe, space: SearchSpace, images: Images) -> Recipe:

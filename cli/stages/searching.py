@@ -35,6 +35,7 @@ from hwnas.supernet.samplers.within_budget import WithinBudget
 
 if TYPE_CHECKING:
     from hwnas.progress import Progress
+    from hwnas.search.backbone import Backbone
     from hwnas.search.run import SearchResult
     from hwnas.supernet.evaluate import SliceEvaluator
     from hwnas.supernet.shared import SharedWeights
@@ -146,15 +147,19 @@ def train_supernet(
     log: Path,
     progress: Progress,
     sampler: str = "uniform",
+    backbone: Backbone | None = None,
 ) -> tuple[PathSampler, SupernetTraining]:
     """Train a supernet of the field on the training part, for ``seconds`` in all lives of ``checkpoint``.
 
-    ``sampler`` names the path sampler, which comes back as the training left it.
+    ``sampler`` names the path sampler, which comes back as the training left it. A ``backbone``'s weights are what the
+    supernet begins with, where they fit.
     """
     from hwnas.supernet.train import train_supernet as train
     from hwnas.training.schedule import Budget as Time
 
     shared = _fresh_weights(field, data, seed)
+    if backbone is not None:
+        backbone.into(shared)
     paths = path_sampler(sampler, field, data, shared, seed)
     training = train(
         shared,
