@@ -115,9 +115,9 @@ class RayExecutor:
         """Workers that are ready: fewer while a lost one is replaced, or while a cluster has no room for all."""
         return max(1, len(self._idle) + len(self._busy))
 
-    def wait_until_ready(self) -> None:
-        """Wait for the first worker; the others may take their time."""
-        while not self._idle:
+    def wait_until_ready(self, count: int = 1) -> None:
+        """Wait for the first worker, or for ``count`` of them; the others may take their time."""
+        while len(self._idle) < count:
             self._welcome(self._wait(list(self._starting)))
 
     def submit(self, trial: Trial) -> None:
