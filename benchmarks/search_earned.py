@@ -53,9 +53,8 @@ class Contest:
     def __init__(self, run: RunDir, settings: Settings) -> None:
         self.job = Deployment(run, settings, Silent())
         self.data = self.job.data
-        # what the found network was given: its short trainings in the finals, then its own
-        own, chosen = (json.loads((run / name).read_text()) for name in ("train.json", "chosen.json"))
-        self.final_steps = int(own["steps"]) + int(chosen["finals_steps"])
+        # what the found network was given, its beginning in the finals included
+        self.final_steps = int(json.loads((run / "train.json").read_text())["steps"])
 
     def decisions(self) -> list[dict]:
         """Random candidates within the budget; the first five are those of (b)."""

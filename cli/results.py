@@ -60,7 +60,7 @@ def print_search(console: Console, document: Document) -> None:
     console.print(f"genotype     {document['genotype']}", markup=False)
     console.print(f"latency      {document['latency_ms']:.2f} ms predicted, {document['measured_ms']:.2f} ms measured")
     console.print(f"limit        {_limit(document)}")
-    console.print(f"mIoU         {document['miou']:.2%} after its short training, on held-out blocks of train")
+    console.print(f"mIoU         {document['miou']:.2%} early in its training, on held-out blocks of train")
     console.print(f"candidates   {document['evaluations']}")
     for each in document["front"]:
         values = ", ".join(f"{name} {each['values'][name]:.4g}" for name in document["objective"]["metrics"])
