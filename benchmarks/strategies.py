@@ -92,7 +92,7 @@ class Bench:
     def regrets(self, strategy: str, evaluations: int, seed: int) -> list[float]:
         """Regret after 1, 2, … full evaluations' worth of work."""
         made = make_strategy(strategy, self.problem(), seed=seed)
-        spent, standing, answer = 0.0, (0.0, -1.0), -1.0
+        spent, standing, answer = 0.0, (0.0, -1.0), 0.0
         curve: list[float] = []
         while spent < evaluations:
             asked = made.ask(1)

@@ -153,32 +153,34 @@ class OptunaStrategy:
             rng = np.random.default_rng([self._proposer.seed, len(self._told), 1])
             row = {c.name: row.get(c.name, int(rng.integers(len(c.options)))) for c in self._choices}
         row = {name: index for name, index in row.items() if len(self._options[name]) > 1}
+        distributions: dict[str, BaseDistribution] = {
+            name: CategoricalDistribution(self._options[name]) for name in row
+        }
         with quiet():
-            if self._kind.generation is None:
-                distributions: dict[str, BaseDistribution] = {
-                    name: CategoricalDistribution(self._options[name]) for name in row
-                }
-                self._study.add_trial(
-                    optuna.trial.create_trial(params=row, distributions=distributions, values=list(told.vector))
-                )
-            else:
-                self._join_generation(row, told)
+            trial = optuna.trial.create_trial(
+                params=row,
+                distributions=distributions,
+                values=list(told.vector),
+                system_attrs=self._generation(len(self._told) - 1),
+            )
+            self._study.add_trial(trial)
+            if self._kind.generation is not None and len(self._told) % self._kind.generation == 0:
+                self._choose_parents(len(self._told) // self._kind.generation)
 
-    def _join_generation(self, row: Mapping[str, int], told: Told) -> None:
-        """Genetic samplers note a generation when a trial is asked for. Its parents are chosen when the one before it
-        is complete, by randomness of its own: whatever is asked or told next finds the same ones."""
+    def _generation(self, place: int) -> dict[str, Any]:
+        """The note by which genetic samplers know a trial's generation; ``place`` is among those told."""
+        if self._kind.generation is None:
+            return {}
+        return {self._kind.make(0)._get_generation_key(): place // self._kind.generation}  # type: ignore[attr-defined]
+
+    def _choose_parents(self, generation: int) -> None:
+        """Parents are chosen as soon as the generation before is complete, by randomness of its own, and are kept in
+        Optuna's study: whatever is asked or told next finds the same ones."""
         from optuna.trial import TrialState
 
-        assert self._kind.generation is not None
-        seeds = np.random.default_rng([self._proposer.seed, len(self._told), 2])
-        self._study.sampler = self._kind.make(int(seeds.integers(2**31)))
-        self._study.enqueue_trial(dict(row))
-        trial = self._study.ask()
-        for choice in self._choices:
-            _suggest(trial, choice)
-        self._study.tell(trial, list(told.vector))
-        if len(self._told) % self._kind.generation == 0:
-            self._study.tell(self._study.ask(), state=TrialState.FAIL)
+        self._study.tell(self._study.ask(), state=TrialState.FAIL)  # an ask makes Optuna read its trials anew
+        seed = np.random.default_rng([self._proposer.seed, generation, 2]).integers(2**31)
+        self._kind.make(int(seed)).get_parent_population(self._study, generation)  # type: ignore[attr-defined]
 
     def _active(self, told: Told) -> list[Choice]:
         return [choice for choice in self._choices if choice.name in told.decisions]
