@@ -128,9 +128,12 @@ def lay_out(
         raise
     within_ms = objective.limits[LATENCY]
     limit_ms = PATH_HEADROOM * within_ms
-    paths = WithinBudget(space, pricing.strained_ms, limit_ms, rng).paths(POOL, rng)
-    narrowed = NarrowedSpace(space, options_in_use(space, paths))
-    pool = WithinBudget(narrowed, pricing.strained_ms, within_ms, rng).paths(POOL, rng)
+    paths = WithinBudget(space, pricing.strained_ms, limit_ms, rng, known=found.within).paths(POOL, rng)
+    used = options_in_use(space, paths)
+    for name, option in found.within.items():  # so that what is known to keep all limits stays in the space
+        used[name] = (*used[name], *(() if option in used[name] else (option,)))
+    narrowed = NarrowedSpace(space, used)
+    pool = WithinBudget(narrowed, pricing.strained_ms, within_ms, rng, known=found.within).paths(POOL, rng)
     feasible = FeasibleSpace(narrowed, pool, lambda decisions: objective.excess(pricing.costs(decisions)) <= 0)
     problem = Problem(feasible, objective, pricing.costs, price_many=pricing.many.of_many)
     return Field(narrowed, pricing, problem, limit_ms, found)
@@ -196,7 +199,9 @@ def path_sampler(name: str, field: Field, data: TrainingData, shared: SharedWeig
     )
     budget_ms = field.limit_ms / PATH_HEADROOM
     rng = np.random.default_rng([seed, 4])
-    grounds = Grounds(field.space, field.pricing.strained_ms, budget_ms, field.limit_ms, judge, rng)
+    grounds = Grounds(
+        field.space, field.pricing.strained_ms, budget_ms, field.limit_ms, judge, rng, field.satisfiable.within
+    )
     return SAMPLERS.get(name)(grounds)
 
 

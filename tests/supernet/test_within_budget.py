@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwnas.errors import BudgetError
-from hwnas.spaces.base import Choice
+from hwnas.spaces.base import SPACES, Choice, Decisions
 from hwnas.spaces.decisions import canonical, uniform_decisions
 from hwnas.supernet.prices import fastest_of, remembered
 from hwnas.supernet.samplers.uniform import Uniform
@@ -92,3 +92,18 @@ def test_prices_are_remembered():
 def test_uniform_gives_canonical_paths():
     paths = Uniform(SPACE).paths(10, np.random.default_rng(0))
     assert all(path == canonical(SPACE, path) for path in paths)
+
+
+def test_a_known_genotype_is_gone_on_from_where_none_is_led_to_the_budget() -> None:
+    """One genotype alone is cheap, and nothing on the way to it is cheaper: no descent finds it."""
+    space = SPACES.get("realtime")
+    rng = np.random.default_rng(0)
+    known = canonical(space, space.sample(rng))
+
+    def price(decisions: Decisions) -> float:
+        return 1.0 if decisions == known else 10.0
+
+    with pytest.raises(BudgetError):
+        WithinBudget(space, price, 2.0, np.random.default_rng(1))
+    sampler = WithinBudget(space, price, 2.0, np.random.default_rng(1), known=known)
+    assert sampler.paths(3, rng) == [known] * 3

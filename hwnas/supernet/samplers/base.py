@@ -82,6 +82,8 @@ class Grounds:
     limit_ms: float
     judge: PathJudge
     rng: np.random.Generator
+    known: Decisions | None = None
+    """A genotype that is within both, if one is known."""
 
 
 SamplerFactory: TypeAlias = "Callable[..., PathSampler]"

@@ -52,7 +52,7 @@ class GreedyNAS:
                 f"a warm-up of {warmup} and {exploit} of the paths from the pool",
                 "it keeps at least one of those it draws; the last two are parts of 1",
             )
-        self._within = WithinBudget(grounds.space, grounds.price, grounds.limit_ms, grounds.rng)
+        self._within = WithinBudget(grounds.space, grounds.price, grounds.limit_ms, grounds.rng, known=grounds.known)
         self._price, self._budget_ms, self._judge = self._within.price, grounds.budget_ms, grounds.judge
         self._drawn, self._kept, self._pool_size = drawn, kept, pool_size
         self._warmup, self._exploit, self._interval, self._settle = warmup, exploit, interval, settle

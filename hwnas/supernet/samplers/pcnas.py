@@ -56,7 +56,7 @@ class PCNAS:
         self._order = growth_order(grounds.space)
         self._space, self._price, self._budget_ms = grounds.space, grounds.price, grounds.budget_ms
         self._judge = grounds.judge
-        self._uniform = WithinBudget(grounds.space, grounds.price, grounds.limit_ms, grounds.rng)
+        self._uniform = WithinBudget(grounds.space, grounds.price, grounds.limit_ms, grounds.rng, known=grounds.known)
         self._pool_size, self._completions, self._warmup, self._grown = pool_size, completions, warmup, grown
         self._fraction = 0.0
         self._decided, self._judged = 0, 0

@@ -21,7 +21,8 @@ class WithinBudget:
     Where at least ``rejection_rate`` of random genotypes are, they are drawn until one is. Where fewer are, ``chains``
     random walks go by single mutations among the feasible ones: each path is ``steps`` mutations of a random chain, so
     successive paths differ widely. Chains start from random genotypes, led to the budget by mutations that lower their
-    price. Raises BudgetError, with the fastest latency found, if nothing is feasible.
+    price, or from ``known``, a genotype that is within, if none was led there. Raises BudgetError, with the fastest
+    latency found, if nothing is feasible.
 
     ``price`` is the given price with a memory: training on the paths can ask it again for nothing.
     """
@@ -37,6 +38,7 @@ class WithinBudget:
         rejection_rate: float = 0.1,
         chains: int = 48,
         steps: int = 2,
+        known: Decisions | None = None,
     ) -> None:
         if not limit_ms > 0:
             raise BudgetError(f"a budget of {limit_ms:g} ms is not positive", "give it in milliseconds, like 10ms")
@@ -47,7 +49,7 @@ class WithinBudget:
         self.feasible_fraction = float(np.mean([cost <= limit_ms for cost in prices]))
         self.chains: list[dict[str, Value]] = []
         if self.feasible_fraction < rejection_rate:
-            self.chains = self._start_chains(drawn, prices, chains, rng)
+            self.chains = self._start_chains(drawn, prices, chains, rng, known)
 
     def paths(self, count: int, rng: np.random.Generator) -> list[dict[str, Value]]:
         return [self._walk(rng) if self.chains else self._draw(rng) for _ in range(count)]
@@ -91,7 +93,12 @@ class WithinBudget:
         return decisions
 
     def _start_chains(
-        self, drawn: list[dict[str, Value]], prices: list[float], count: int, rng: np.random.Generator
+        self,
+        drawn: list[dict[str, Value]],
+        prices: list[float],
+        count: int,
+        rng: np.random.Generator,
+        known: Decisions | None,
     ) -> list[dict[str, Value]]:
         """From a quarter as many random draws, the nearest to the budget: those led from far away are more alike."""
         found: list[dict[str, Value]] = []
@@ -101,6 +108,8 @@ class WithinBudget:
             fastest = min(fastest, cost)
             if cost <= self.limit_ms:
                 found.append(start)
+        if not found and known is not None and self.price(known) <= self.limit_ms:
+            found.append(dict(known))
         if not found:
             start, cost = fastest_of(self.space, self.price, drawn[int(np.argmin(prices))], stop_ms=self.limit_ms)
             fastest = min(fastest, cost)
@@ -126,7 +135,7 @@ class WithinBudget:
 
 def uniform(grounds: Grounds) -> WithinBudget:
     """As even as the budget allows: what methods that steer are compared with."""
-    return WithinBudget(grounds.space, grounds.price, grounds.limit_ms, grounds.rng)
+    return WithinBudget(grounds.space, grounds.price, grounds.limit_ms, grounds.rng, known=grounds.known)
 
 
 SAMPLERS.register("uniform", uniform)
