@@ -9,7 +9,7 @@ from functools import cached_property
 import networkx as nx
 
 from hwnas.errors import GenotypeError
-from hwnas.ir.node import Node, freeze_graph, node_of
+from hwnas.ir.node import Node, freeze_graph, in_order, node_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +40,7 @@ class Cell:
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """The nodes in topological order (ties by name), without the inputs."""
-        order = nx.lexicographical_topological_sort(self.graph)
-        return tuple(self.node(name) for name in order if name not in self.inputs)
+        return tuple(self.node(name) for name in in_order(self.graph) if name not in self.inputs)
 
     def node(self, name: str) -> Node:
         """One node with its ordered inputs."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from types import MappingProxyType
 from typing import Any
 
@@ -71,7 +72,11 @@ def freeze_graph(
     for node in listed:
         if node.name in graph:
             raise GenotypeError(f"{where}: two nodes are called {node.name!r}", "give every node its own name")
-        attributes: dict[str, Any] = {"op": node.op, "params": node.params, **({"open": node.open} if node.open else {})}
+        attributes: dict[str, Any] = {
+            "op": node.op,
+            "params": node.params,
+            **({"open": node.open} if node.open else {}),
+        }
         if shapes is not None:
             attributes["shape"] = shapes[node.name]
         graph.add_node(node.name, **attributes)
@@ -83,20 +88,51 @@ def freeze_graph(
                     f"its inputs can be: {', '.join(sorted(graph)[:12])}",
                 )
             graph.add_edge(source, node.name, slot=slot, **({"gate": node.gates[slot]} if slot in node.gates else {}))
-    if shapes is None and not nx.is_directed_acyclic_graph(graph):
+    if shapes is None and not _comes_after_its_inputs(sources, listed) and not nx.is_directed_acyclic_graph(graph):
         cycle = " → ".join(edge[0] for edge in nx.find_cycle(graph))
         raise GenotypeError(f"{where}: the nodes {cycle} form a cycle", "a cell must be acyclic")
     return nx.freeze(graph)
 
 
+def _comes_after_its_inputs(sources: Iterable[str], nodes: Iterable[Node]) -> bool:
+    """Whether every node is listed after its inputs; then there is no cycle, and none need be looked for."""
+    known = set(sources)
+    for node in nodes:
+        if not known.issuperset(node.inputs):
+            return False
+        known.add(node.name)
+    return True
+
+
+def in_order(graph: nx.MultiDiGraph) -> Iterator[str]:
+    """All names in topological order, ties by name; as networkx's lexicographical sort, in a tenth of its time."""
+    missing = {name: sum(map(len, before.values())) for name, before in graph._pred.items()}
+    ready = [name for name, count in missing.items() if not count]
+    heapify(ready)
+    while ready:
+        name = heappop(ready)
+        yield name
+        for consumer, parallel in graph._succ[name].items():
+            missing[consumer] -= len(parallel)
+            if not missing[consumer]:
+                heappush(ready, consumer)
+
+
 def inputs_of(graph: nx.MultiDiGraph, name: str) -> tuple[str, ...]:
     """The ordered inputs of a node, read from the slots of its edges."""
-    edges = sorted(graph.in_edges(name, data="slot"), key=lambda edge: edge[2])
-    return tuple(source for source, _, _ in edges)
+    return tuple(source for source, _ in _edges_into(graph, name))
 
 
 def node_of(graph: nx.MultiDiGraph, name: str) -> Node:
     """The node called ``name`` with its ordered inputs, parameters and open decisions."""
     data = graph.nodes[name]
-    gates = {edge["slot"]: edge["gate"] for _, _, edge in graph.in_edges(name, data=True) if "gate" in edge}
-    return Node(name, data["op"], inputs_of(graph, name), data["params"], gates, data.get("open", NOTHING))
+    edges = _edges_into(graph, name)
+    gates = {edge["slot"]: edge["gate"] for _, edge in edges if "gate" in edge}
+    sources = tuple(source for source, _ in edges)
+    return Node(name, data["op"], sources, data["params"], gates, data.get("open", NOTHING))
+
+
+def _edges_into(graph: nx.MultiDiGraph, name: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """(source, attributes) of the edges into a node, by slot. Read often: a view of networkx's would take longer."""
+    edges = [(source, edge) for source, parallel in graph._pred[name].items() for edge in parallel.values()]
+    return sorted(edges, key=lambda each: int(each[1]["slot"])) if len(edges) > 1 else edges

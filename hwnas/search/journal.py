@@ -31,6 +31,10 @@ TAIL_BYTES = 1 << 20
 LOCK_HELD_S = 0.5
 """An append holds Optuna's lock for milliseconds; one that is held this long without a change is nobody's."""
 
+REPEATABLE = (4, 6)
+"""Optuna's records of a new trial and of a trial's state. An outcome is written after the first, and brings it to the
+disk; the second follows from the outcome, and is written again when the study is opened."""
+
 NOT_KEPT = ("genotype", "recipe")
 """Attributes of trials that a search does not look at again; 20,000 of them would fill its memory."""
 
@@ -126,17 +130,39 @@ def _record(frozen: FrozenTrial) -> Record:
 
 
 def _backend(path: Path, lock: JournalLock, changed: set[int]) -> Any:
-    """Optuna's file backend; it notes the trials that records speak of, and leaves out what only others read."""
-    from optuna.storages.journal import JournalFileBackend
+    """A backend of Optuna's journal storage, for one storage object: quick where nothing is new."""
+    from optuna.storages.journal import BaseJournalBackend
 
-    class Backend(JournalFileBackend):
-        def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
-            for log in super().read_logs(log_number_from):
-                if "trial_id" in log:
-                    changed.add(log["trial_id"])
-                yield _lightened(log) if "params" in log else log
+    class Backend(BaseJournalBackend):
+        """Notes the trials that records speak of, and leaves out what only others read of them."""
 
-    return Backend(str(path), lock_obj=lock)  # type: ignore[arg-type]
+        def __init__(self) -> None:
+            self._read, self._offset = 0, 0
+
+        def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+            assert log_number_from == self._read, "a backend serves one storage"
+            if path.stat().st_size == self._offset:
+                return
+            with path.open("rb") as stream:
+                stream.seek(self._offset)
+                for line in stream:
+                    if not line.endswith(b"\n"):  # being written, or torn
+                        return
+                    log = json.loads(line)
+                    self._read, self._offset = self._read + 1, self._offset + len(line)
+                    if "trial_id" in log:
+                        changed.add(log["trial_id"])
+                    yield _lightened(log) if "params" in log else log
+
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+            lock.acquire()
+            try:
+                lock.append(text.encode(), durable=any(log["op_code"] not in REPEATABLE for log in logs))
+            finally:
+                lock.release()
+
+    return Backend()
 
 
 def _lightened(log: dict[str, Any]) -> dict[str, Any]:
@@ -175,6 +201,14 @@ class JournalLock:
         if self._depth == 0:
             self._drop()
         self._thread.release()
+
+    def append(self, data: bytes, *, durable: bool) -> None:
+        """Write at the end of the journal, while the lock is held; ``durable``: it is on the disk when this returns."""
+        os.lseek(self._file, 0, os.SEEK_END)
+        while data:
+            data = data[os.write(self._file, data) :]
+        if durable:
+            os.fsync(self._file)
 
     def _take(self) -> None:
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -15,7 +15,7 @@ from hwnas.search.strategy import STRATEGIES, Outcome, Request
 from hwnas.shapes import Value
 from hwnas.spaces.decisions import uniform_draw
 
-BATCHES = (16, 64, 256, 1024, 2048)
+BATCHES = (1, 15, 64, 256, 1024, 2048)
 """Draws that are priced together, one batch after the other, until one is within the limits."""
 
 

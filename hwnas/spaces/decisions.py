@@ -20,6 +20,8 @@ from hwnas.spaces.base import Choice, Decisions, SearchSpace
 
 def is_active(choice: Choice, decisions: Decisions) -> bool:
     """Whether ``choice`` matters under ``decisions``; a condition on an inactive (absent) choice does not hold."""
+    if not choice.active_if:  # most have none, and searches ask often
+        return True
     return all(decisions.get(name) in options for name, options in choice.active_if.items())
 
 
