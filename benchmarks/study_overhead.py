@@ -4,8 +4,8 @@
 
 searches a made-up space of 40 choices with an evaluator that takes no time, on a journal in a scratch directory, and
 prints for each strategy the milliseconds a trial at each size: over the last 200 trials before it, as process CPU time
-(little changed by what else the machine does) and as wall time (which has the disk in it). Then the seconds that reopening
-the study takes. The trials before are made up, in the form that a search leaves. ``--optuna`` adds Optuna's own
+(little changed by what else the machine does) and as wall time (which has the disk in it). Then the seconds that
+reopening the study takes. The trials before are made up, in the form that a search leaves. ``--optuna`` adds Optuna's own
 way, ``study.ask`` + ``suggest`` + ``tell`` of its samplers on the same journal storage, at the first size.
 """
 
@@ -92,7 +92,7 @@ def searched(folder: Path, strategy: str, evaluations: int) -> tuple[float, floa
 
 
 def fill(folder: Path, size: int) -> None:
-    """A study of ``size`` random trials: the first 20 are searched, the others written after the pattern of the last."""
+    """A study of ``size`` random trials: 20 are searched, the others written after the pattern of the last."""
     searched(folder, "random", 20)
     path, task, rng = folder / "study.journal", problem(), np.random.default_rng(1)
     create, outcome, state = (json.loads(line) for line in path.read_text().splitlines()[-4:-1])
@@ -169,7 +169,8 @@ def optunas(scratch: Path, size: int) -> None:
             trial = study.ask()
             values = [trial.suggest_categorical(choice.name, choice.options) for choice in space.choices]
             study.tell(trial, float(np.mean([value == "conv_3x3" for value in values])))
-        cpu, wall = ((now - then) / LAST * 1e3 for now, then in zip((time.process_time(), time.perf_counter()), start))
+        cpu = (time.process_time() - start[0]) / LAST * 1e3
+        wall = (time.perf_counter() - start[1]) / LAST * 1e3
         print(f"Optuna {name:<14} at {size:>6}: {cpu:6.2f} ms CPU a trial ({wall:7.2f} ms wall)", flush=True)
 
 
