@@ -5,8 +5,8 @@
 searches a made-up space of 40 choices with an evaluator that takes no time, on a journal in a scratch directory, and
 prints for each strategy the milliseconds a trial at each size: over the last 200 trials before it, as process CPU time
 (little changed by what else the machine does) and as wall time (which has the disk in it). Then the seconds that
-reopening the study takes. The trials before are made up, in the form that a search leaves. ``--optuna`` adds Optuna's own
-way, ``study.ask`` + ``suggest`` + ``tell`` of its samplers on the same journal storage, at the first size.
+reopening the study takes. The trials before are made up, in the form that a search leaves. ``--optuna`` adds Optuna's
+own way, ``study.ask`` + ``suggest`` + ``tell`` of its samplers on the same journal storage, at the first size.
 """
 
 from __future__ import annotations
