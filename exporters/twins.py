@@ -62,7 +62,9 @@ def can_have_twins(model: ModelProto) -> bool:
     sizes = {node.input[3] for node in model.graph.node if node.op_type == "Resize" and len(node.input) == 4}
     axes = {node.input[1] for node in model.graph.node if node.op_type == "ReduceMean" and len(node.input) == 2}
     named = all(_parameter(name) or name in sizes | axes for name in weights)
-    return named and all(node.op_type in _KNOWN for node in model.graph.node)
+    # equal weights of two ops may have been exported once, under the name of the other one
+    own = len({name.split(".")[1] for name in weights if _parameter(name)}) <= 1
+    return named and own and all(node.op_type in _KNOWN for node in model.graph.node)
 
 
 def parameter_shapes(key: LatencyKey) -> dict[str, tuple[int, ...]]:

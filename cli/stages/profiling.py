@@ -131,8 +131,8 @@ def add_missing(
     Raises TableError if the table was measured in another setting than this machine's.
     """
     from hwnas.exporters.engine_models import models_for
-    from hwnas.latency.keys import LatencyKey, keys_of
-    from hwnas.latency.plan import space_factors
+    from hwnas.latency.keys import keys_of
+    from hwnas.latency.plan import occurrences
     from hwnas.latency.remeasure import with_missing
     from hwnas.skeletons.base import expand
     from hwnas.zoo.catalog import resolve_genotype
@@ -147,8 +147,7 @@ def add_missing(
     if genotype is not None:
         wanted = list(keys_of(expand(resolve_genotype(genotype), (3, *size_hw), classes)).values())
     else:
-        factors = space_factors(SPACES.get(space), size_hw, classes, np.random.default_rng([seed, 1]))
-        wanted = [key for key in factors.values if isinstance(key, LatencyKey)]
+        wanted = list(occurrences(SPACES.get(space), size_hw, classes, np.random.default_rng([seed, 1])))
     setting = setting_of_table(table)
     models = models_for(setting.engine, setting.precision, setting.batch, seed=seed)
     completed = with_missing(

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.cell import Cell
-from hwnas.ir.gates import Is
+from hwnas.ir.gates import Gate, Is
 from hwnas.ir.node import Node
 from hwnas.ir.opgraph import GraphBuilder
 from hwnas.shapes import Value
@@ -43,7 +43,8 @@ def open_multi_scale_cell(blocks: Sequence[Sequence[tuple[str, Sequence[str]]]])
     """The cell with all branches; for both sides of each block (the choice that gates them, its branches as text)."""
     nodes = [Node("input", "conv_1x1", (FEATURES,))]
     for number, sides in enumerate(blocks):
-        ends, gates = [], {}
+        ends: list[str] = []
+        gates: dict[int, Gate] = {}
         for side, (choice, branches) in zip(SIDES, sides, strict=True):
             for place, text in enumerate(branches):
                 gates[len(ends)] = Is(choice, text)

@@ -1,6 +1,7 @@
 """``auto-deeplab``: a cell and a path through resolutions (Auto-DeepLab, arXiv 1901.02985).
 
-Size: 28,657 paths times 5.6e14 cells, 1.6e19 in all, as in the paper. Macro parameters, fixed in the space: 12 layers,
+Size: 28,657 paths times 5.6e14 cells, 1.6e19 in all, as in the paper. ``auto-deeplab-small`` has 8 filters and a light
+head without a decoder, for images that ASPP's rates are too wide for. Macro parameters, fixed in the space: 12 layers,
 F filters (20, the paper's S; 32 is M, 48 is L), 5 blocks a cell, the head. Choices:
 
 - ``blockB.inputs``: the two states that block B takes, the left one and the right one: ``current``, ``previous`` (the
@@ -29,7 +30,7 @@ import numpy as np
 
 from hwnas.errors import HwnasError
 from hwnas.ir.cell import Cell
-from hwnas.ir.gates import Is
+from hwnas.ir.gates import Gate, Is
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.node import Node
 from hwnas.ir.opgraph import OpGraph
@@ -55,6 +56,8 @@ OPS = (
     "atrous_conv_5x5",
 )
 SIDES = ("left", "right")
+SEARCH_HEAD = "aspp:width=64,rates=none,decoder=none"
+"""For any size of image."""
 Branch = tuple[str, str]
 """(op, state it takes): states are the cell's inputs and ``block1``, ``block2``, …"""
 
@@ -82,9 +85,11 @@ def block_cell(
 
 def open_cell(blocks: int) -> Cell:
     """Every op but ``none`` on every edge, gated by the soft choice of the edge."""
-    nodes, names = [], []
+    nodes: list[Node] = []
+    names: list[str] = []
     for number in range(1, blocks + 1):
-        ends, gates = [], {}
+        ends: list[str] = []
+        gates: dict[int, Gate] = {}
         for source in (*CELL_INPUTS, *names):
             for op in OPS[1:]:
                 gates[len(ends)] = Is(f"block{number}.from{source}", op)
@@ -132,6 +137,16 @@ class AutoDeepLabSpace:
     def supergraph(self, input_shape: Shape, classes: int) -> OpGraph:
         """All ops on all edges of a cell on every edge of the trellis; ``none`` is the absence of the others."""
         return trellis(open_cell(self._blocks), self._layers, self._filters, self._head, input_shape, classes)
+
+    def searched(self, filters: int) -> AutoDeepLabSpace:
+        """The space as its relaxation searches it: with at most so many filters, and a head without a decoder, which a
+        supergraph cannot have. The space itself where it is so already."""
+        plain = self._head if "aspp" not in self._head or "decoder=none" in self._head else SEARCH_HEAD
+        if plain == self._head and self._filters <= filters:
+            return self
+        return AutoDeepLabSpace(
+            name=self.name, layers=self._layers, filters=min(filters, self._filters), blocks=self._blocks, head=plain
+        )
 
     def embed(self, decisions: Decisions) -> dict[str, Value]:
         """The op of each edge, ``none`` on those that no block takes, and the path's steps; places that the path does
@@ -285,3 +300,4 @@ def _levels(path: Value) -> tuple[int, ...]:
 
 
 SPACES.register("auto-deeplab", AutoDeepLabSpace())
+SPACES.register("auto-deeplab-small", AutoDeepLabSpace(name="auto-deeplab-small", filters=8, head=SEARCH_HEAD))

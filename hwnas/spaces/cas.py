@@ -14,7 +14,8 @@ cell, the stem at stride 8, reductions at a third and at two thirds of the layer
 Relaxation: the same choices, soft, an edge's weight that of its state times that of its op; the customisation is fixed,
 as the paper searches cells: the supergraph is that of a space with one number of layers, of channels and one width.
 
-Rates up to 8 need features of at least 9x9 pixels at stride 32: images of 257x257.
+Rates up to 8 need features of at least 9x9 pixels at stride 32: images of 257x257. ``cas-small`` has no rates, 6 layers,
+16 channels and a head of 64, for smaller ones and for the relaxation.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ class CASSpace:
         channels: tuple[int, ...] = CHANNELS,
         head_widths: tuple[int, ...] = HEAD_WIDTHS,
         context_ops: tuple[str, ...] = CONTEXT_OPS,
+        name: str = "cas",
     ) -> None:
-        self.name = "cas"
+        self.name = name
         choices = [*cell_choices("normal", BLOCKS, OPS), *cell_choices("reduce", BLOCKS, OPS)]
         for number in range(CONTEXT_BLOCKS):
             inputs = ("f", *map(str, range(number)))
@@ -137,4 +139,10 @@ class CASSpace:
         return Genotype(self.name, "cell-sequence", cells, params)
 
 
+SMALL_CONTEXT_OPS = ("skip", "1x1", "r1x1", "p1x1", "p2x2")
+
 SPACES.register("cas", CASSpace())
+SPACES.register(
+    "cas-small",
+    CASSpace(name="cas-small", layers=(6,), channels=(16,), head_widths=(64,), context_ops=SMALL_CONTEXT_OPS),
+)

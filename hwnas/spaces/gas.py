@@ -9,7 +9,8 @@ on (see :mod:`hwnas.spaces.searched_cells`) for layer K.
 
 Relaxation: the same choices, soft. An edge's weight is that of its state times that of its op.
 
-Rates up to 8 need features of at least 9x9 pixels at stride 32: images of 257x257.
+Rates up to 8 need features of at least 9x9 pixels at stride 32: images of 257x257. ``gas-small`` has 6 layers, 16
+channels and a light head, for smaller ones.
 """
 
 from __future__ import annotations
@@ -58,12 +59,19 @@ class GASSpace:
         reductions: tuple[int, ...] = REDUCTIONS,
         channels: int = 24,
         head: str = HEAD,
+        name: str = "gas",
     ) -> None:
-        self.name = "gas"
+        self.name = name
         self._layers, self._reductions, self._channels, self._head = layers, reductions, channels, head
         self.choices: Sequence[Choice] = tuple(
             choice for layer in range(layers) for choice in cell_choices(f"cell{layer}", BLOCKS, OPS)
         )
+
+    @property
+    def cells(self) -> list[list[Choice]]:
+        """The choices of each layer's cell, in the same order."""
+        by_name = {choice.name: choice for choice in self.choices}
+        return [[by_name[choice.name] for choice in cell_choices(role, BLOCKS, OPS)] for role in self._roles]
 
     @property
     def links(self) -> tuple[tuple[str, str], ...]:
@@ -118,3 +126,4 @@ class GASSpace:
 
 
 SPACES.register("gas", GASSpace())
+SPACES.register("gas-small", GASSpace(name="gas-small", layers=6, reductions=(2, 4), channels=16, head="lraspp:width=64"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwnas.ir.cell import Cell
-from hwnas.ir.gates import All, Is
+from hwnas.ir.gates import All, Gate, Is
 from hwnas.ir.node import Node
 from hwnas.skeletons.searched_cell import INPUTS
 from hwnas.skeletons.states import OUTPUT, Block, Edge, cell_of_blocks
@@ -40,7 +40,8 @@ def open_cell(prefix: str, blocks: int, ops: tuple[str, ...]) -> Cell:
     states = (*INPUTS, *(f"state{number}" for number in range(2, blocks + 2)))
     nodes = []
     for number in range(blocks):
-        name, ends, gates = states[number + 2], [], {}
+        name, ends = states[number + 2], list[str]()
+        gates: dict[int, Gate] = {}
         for side in SIDES:
             choice = f"{prefix}.block{number}.{side}"
             for state in range(number + 2):

@@ -10,7 +10,7 @@ from tests.contracts import relaxed_contract as contract
 from tests.contracts.test_spaces import narrow
 
 NAMES = [name for name in SPACES.names() if has_relaxation(SPACES.get(name))]
-SIZES: dict[str, contract.Size] = {"cas": (260, 288), "auto-deeplab": (100, 128)}
+SIZES: dict[str, contract.Size] = {"cas": (260, 288), "auto-deeplab": (100, 128), "auto-deeplab-small": (100, 128)}
 SMALL = (64, 96)
 
 

@@ -33,10 +33,13 @@ NARROW: dict[str, SearchSpace] = {
     "darts": DartsSpace(params={"channels": 4, "layers": 3, "head": "lraspp:width=8"}),
     "nasnet": NasnetSpace(params={"channels": 4, "layers": 3, "head": "lraspp:width=8"}),
     "auto-deeplab": AutoDeepLabSpace(layers=5, blocks=2, filters=2, head="aspp:width=8,rates=1-2,kind=full,decoder=none"),
+    "auto-deeplab-small": AutoDeepLabSpace(layers=5, blocks=2, filters=2, head="aspp:width=8,rates=1-2,kind=full,decoder=none"),
     "dpc": DPCSpace(branches=3, width=8),
     "fasterseg": FasterSegSpace(layers=6, filters=2),
     "cas": CASSpace(layers=(3,), channels=(2,), head_widths=(8,)),
+    "cas-small": CASSpace(name="cas-small", layers=(3,), channels=(2,), head_widths=(8,), context_ops=("skip", "p2x2")),
     "gas": GASSpace(layers=3, reductions=(1, 2), channels=2, head="aspp:width=8,rates=none"),
+    "gas-small": GASSpace(name="gas-small", layers=3, reductions=(1, 2), channels=2, head="lraspp:width=8"),
 }
 SMALL_SIZES = ((64, 96), (65, 97))
 SIZES: dict[str, tuple[contract.Size, ...]] = {
@@ -47,11 +50,14 @@ SIZES: dict[str, tuple[contract.Size, ...]] = {
 """Where the small ones are too small for a space."""
 DRAWN = {
     "cas": 40,
+    "cas-small": 20,
     "gas": 40,
+    "gas-small": 20,
     "fasterseg": 80,
     "darts": 60,
     "nasnet": 60,
     "auto-deeplab": 20,
+    "auto-deeplab-small": 10,
     "auxcells": 60,
     "crnas-resnet101": 60,
     "crnas-resnet18": 60,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hwnas.search.gradient.logits import Expected, Logits
+from hwnas.search.gradient.logits import Expected, Learned
 from hwnas.search.gradient.step import Batch, LatencyBudget
 from hwnas.spaces.relaxed import Probabilities
 from hwnas.supernet.mixing import Mixing, softmax
@@ -34,7 +34,7 @@ EPSILON = 0.01
 
 
 def first_order(
-    loss_of: Loss, logits: Logits, mixing: Mixing, val: Batch, parameters: Sequence[nn.Parameter] = ()
+    loss_of: Loss, logits: Learned, mixing: Mixing, val: Batch, parameters: Sequence[nn.Parameter] = ()
 ) -> tuple[list[Tensor], Tensor]:
     """(∇α L_val(w, α), the loss). For ``parameters``, the weights, nothing is computed and nothing is kept."""
     with _frozen(parameters):
@@ -44,7 +44,7 @@ def first_order(
 
 def second_order(
     loss_of: Loss,
-    logits: Logits,
+    logits: Learned,
     mixing: Mixing,
     parameters: Sequence[nn.Parameter],
     train: Batch,
@@ -114,17 +114,19 @@ class Bilevel:
 
     ``learn_from``: the fraction of the budget after which the logits are learned; before, only weights are (0 in
     DARTS). ``order`` 2 takes ``rate``, the weights' present learning rate, for xi. ``expected_ms`` and ``budget`` add
-    the budget's penalty to the logits' loss. ``backward`` is a fabric's, where it scales gradients.
+    the budget's penalty to the logits' loss. ``weights_mixing``, where it is not ``mixing``, is what the weights are
+    trained under. ``backward`` is a fabric's, where it scales gradients.
     """
 
     def __init__(
         self,
         loss_of: Loss,
-        logits: Logits,
+        logits: Learned,
         parameters: Iterable[nn.Parameter],
         *,
         optimizer: Optimizer | None = None,
         mixing: Mixing = softmax,
+        weights_mixing: Mixing | None = None,
         order: int = 1,
         rate: Callable[[], float] | None = None,
         learn_from: float = 0.0,
@@ -135,6 +137,7 @@ class Bilevel:
         assert order in (1, 2)
         assert order == 1 or rate is not None
         self.loss_of, self.logits, self.mixing = loss_of, logits, mixing
+        self.weights_mixing = weights_mixing or mixing
         self.parameters = list(parameters)
         self.optimizer = optimizer or alpha_optimizer(logits)
         self.order, self.rate, self.learn_from = order, rate, learn_from
@@ -151,7 +154,7 @@ class Bilevel:
         figures: dict[str, float] = {}
         if self.fraction >= self.learn_from:
             figures.update(self._learn(train, val))
-        weights = {name: weight.detach() for name, weight in self.logits.weights(self.mixing).items()}
+        weights = {name: weight.detach() for name, weight in self.logits.weights(self.weights_mixing).items()}
         loss = self.loss_of(weights, train)
         self.backward(loss)
         return {"loss": float(loss.detach()), **figures}
@@ -205,6 +208,6 @@ class Bilevel:
         return {"expected_ms": number}
 
 
-def alpha_optimizer(logits: Logits, *, lr: float = 3e-4, weight_decay: float = 1e-3) -> Optimizer:
+def alpha_optimizer(logits: Learned, *, lr: float = 3e-4, weight_decay: float = 1e-3) -> Optimizer:
     """DARTS's: Adam with momenta 0.5 and 0.999."""
     return torch.optim.Adam(list(logits.parameters()), lr=lr, betas=(0.5, 0.999), weight_decay=weight_decay)

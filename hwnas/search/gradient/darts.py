@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwnas.search.gradient.bilevel import Bilevel
+from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer
 from hwnas.search.gradient.collapse import CollapseWatch, dominant_eigenvalue
+from hwnas.search.gradient.logits import Logits
+from hwnas.search.gradient.order import Order, Prepared
+from hwnas.search.gradient.setup import cool, mixing_of, network_of
 from hwnas.search.gradient.step import Batch
 from hwnas.spaces.relaxed import Probabilities, RelaxedSpace
 from hwnas.training.checkpoint import Part
+from hwnas.training.optimizer import make_optimizer
 
 
 class Darts:
@@ -35,6 +39,7 @@ class Darts:
         return self.watch.finished
 
     def begin(self, fraction: float) -> None:
+        cool(self.bilevel.mixing, fraction)
         self.bilevel.begin(fraction)
 
     def step(self, train: Batch, val: Batch) -> Mapping[str, float]:
@@ -61,3 +66,25 @@ class Darts:
         )
         genotype = self.space.decode(self.space.derive(self.relaxation())).genotype
         return self.watch.look(genotype, eigenvalue)
+
+
+def prepare(order: Order) -> Prepared:
+    """Options: ``order`` (1, or 2 for the second order), ``paths`` (soft, or sampled: one op an edge a step),
+    ``look_every`` steps for signs of collapse (200; 0: never), ``stop`` (end the search at one)."""
+    network = network_of(order, affine=False)
+    logits = Logits(order.space.relaxation, seed=order.seed)
+    optimizer = make_optimizer(network.parameters(), order.recipe)
+    bilevel = Bilevel(
+        order.loss(network),
+        logits,
+        network.parameters(),
+        optimizer=alpha_optimizer(logits, lr=float(order.options.get("rate", 3e-4))),
+        mixing=mixing_of(order, "soft"),
+        order=int(order.options.get("order", 1)),
+        rate=lambda: float(optimizer.param_groups[0]["lr"]),
+        expected_ms=order.expected_ms,
+        budget=order.budget,
+    )
+    watch = CollapseWatch(stop=bool(order.options.get("stop", False)))
+    step = Darts(order.space, bilevel, watch, look_every=int(order.options.get("look_every", 200)))
+    return Prepared(step, network, optimizer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,22 @@ from hwnas.errors import RunError
 from hwnas.spaces.base import Choice
 from hwnas.spaces.relaxed import Probabilities
 from hwnas.supernet.mixing import Mixing, softmax
+
+
+class Learned(Protocol):
+    """Parameters that make logits of the soft choices: :class:`Logits` themselves, or a model of them."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def weights(self, mixing: Mixing = softmax) -> dict[str, Tensor]: ...
+
+    def probabilities(self, mixing: Mixing = softmax) -> Probabilities: ...
+
+    def finite(self) -> bool: ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None: ...
 
 
 class Logits:

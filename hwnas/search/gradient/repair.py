@@ -183,7 +183,6 @@ def _key(decisions: Decisions) -> tuple[tuple[str, Value], ...]:
     return tuple(decisions.items())
 
 
-
 def log_probability(space: SearchSpace, probabilities: Mapping[str, np.ndarray], decisions: Decisions) -> float:
     """The natural logarithm of the probability of canonical ``decisions``; -inf for what cannot be drawn."""
     total = 0.0

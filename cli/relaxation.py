@@ -1,0 +1,154 @@
+"""The stages ``supernet`` and ``search`` of a deployment by a gradient method."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwnas.cli.stages import exporting, finals, relaxing
+from hwnas.cli.stages.training import train_genotype
+from hwnas.compiler.weights import save_weights
+from hwnas.errors import BudgetError
+from hwnas.files import read_json, write_json
+from hwnas.ir.fingerprint import fingerprint
+from hwnas.ir.opgraph import OpGraph
+from hwnas.ir.serialize import save_genotype
+from hwnas.latency.model import TableModel
+from hwnas.search.make import parse_call
+from hwnas.training.metrics import evaluate
+from hwnas.training.network_files import GENOTYPE
+from hwnas.training.schedule import Budget as Time
+
+if TYPE_CHECKING:
+    from hwnas.cli.deployment import Deployment
+    from hwnas.search.gradient.repair import Repaired
+
+REPORT = "supernet.json"
+ATTEMPTS = 6
+"""Genotypes that are measured, each sought under a tighter limit than the one before."""
+
+
+def train(job: Deployment, table: str) -> dict[str, Any]:
+    """Train the relaxation under the budget; goes on from its checkpoint."""
+
+    def work() -> None:
+        trained = _relaxed(job, job.shares().supernet + job.shares().search)
+        last = trained.traced.looks[-1]
+        relaxing.draw_looks(job.run.path)
+        document = {
+            "method": job.settings.method,
+            "steps": trained.steps,
+            "mean_path_ms": last.expected_ms if last.expected_ms is not None else last.derived_ms,
+            "expected_ms": last.expected_ms,
+            "derived_ms": last.derived_ms,
+            "discretisation_gap": last.gap,
+        }
+        write_json(job.run / REPORT, document)
+
+    inputs = {**job.run.fingerprints(table), "data": job.settings.data, "method": job.settings.method}
+    job.run.stage("supernet", work, inputs=inputs, outputs=[relaxing.CHECKPOINT, relaxing.TRACE, REPORT])
+    document: dict[str, Any] = read_json(job.run / REPORT, "report of the relaxation")
+    return document
+
+
+def choose(job: Deployment, table: str, chosen: str, finalist: str) -> dict[str, Any]:
+    """Turn the relaxation into the likeliest genotype that is measured within the budget, and train it for a while."""
+
+    def work() -> None:
+        document = _chosen(job, finalist)
+        write_json(job.run / chosen, document)
+
+    inputs = job.run.fingerprints(table, relaxing.CHECKPOINT)
+    job.run.stage("search", work, inputs=inputs, outputs=[chosen, GENOTYPE, finalist])
+    document: dict[str, Any] = read_json(job.run / chosen, "search result")
+    return document
+
+
+def _ground(job: Deployment) -> relaxing.Ground:
+    s = job.settings
+    assert job.method is not None
+    margin = finals.margin_of(job.table.contract)
+    return relaxing.lay_ground(
+        job.method, s.space, TableModel(job.table), job.budget, margin, s.size_hw, job.data.classes, s.seed
+    )
+
+
+def _relaxed(job: Deployment, seconds: float) -> relaxing.Relaxed:
+    _, options = parse_call(f"{job.settings.method}:{job.settings.method_options}")
+    return relaxing.relax(
+        _ground(job),
+        job.data,
+        seconds=seconds,
+        threads=job.training_threads,
+        options=options,
+        folder=job.run.path,
+        progress=job.progress,
+    )
+
+
+def _chosen(job: Deployment, finalist: str) -> dict[str, Any]:
+    ground = _ground(job)
+    # all its time is spent: this loads the checkpoint
+    relaxation = _relaxed(job, job.shares().supernet + job.shares().search)
+    repaired, measured = _measured(job, ground, relaxation)
+    genotype = ground.space.decode(repaired.decisions).genotype
+    save_genotype(genotype, job.run / GENOTYPE)
+    trained = train_genotype(
+        genotype,
+        job.data,
+        budget=Time(seconds=max(job.shares().finals, 0.5)),
+        indices=job.data.train,
+        initial=relaxing.inherited(ground, relaxation, repaired.decisions),
+        seed=job.settings.seed,
+        threads=job.training_threads,
+        log=None,
+        progress=job.progress,
+        label="train the derived network",
+    )
+    score = evaluate(trained.network, job.data.arrays, job.data.classes, indices=job.data.held)
+    save_weights(trained.network.state_dict(), job.run / finalist, {"genotype": fingerprint(genotype)})
+    looks = relaxation.traced.looks
+    return {
+        "genotype": str(job.run / GENOTYPE),
+        "method": job.settings.method,
+        "latency_ms": repaired.latency_ms,
+        "measured_ms": measured.latency_ms,
+        "miou": score.miou,
+        "finals_steps": trained.fitted.spent.steps,
+        "evaluations": len(looks),
+        "confidence": job.budget.confidence,
+        "limit_ms": job.budget.p50_ms,
+        "decisions": dict(repaired.decisions),
+        "repaired_choices": repaired.moved,
+        "log_probability": repaired.log_probability,
+        "expected_ms": looks[-1].expected_ms,
+        "derived_ms": looks[-1].derived_ms,
+        "discretisation_gap": looks[-1].gap,
+        "objective": job.objective.to_dict(),
+        "front": [],
+    }
+
+
+def _measured(
+    job: Deployment, ground: relaxing.Ground, relaxation: relaxing.Relaxed
+) -> tuple[Repaired, finals.Measured]:
+    """The likeliest genotype that the engine runs within the budget, the machine's drift allowed for."""
+    s, limit_ms = job.settings, ground.limit_ms
+
+    def measure(graph: OpGraph, scratch: Path) -> finals.Measured:
+        timed = exporting.time_untrained(graph, scratch, seconds=1.5, threads=s.threads)
+        return finals.with_margin(timed.at(s.budget_at), timed.contract, job.table.contract)
+
+    with tempfile.TemporaryDirectory() as scratch, job.progress.task("measure what was derived", ATTEMPTS) as task:
+        for attempt in range(ATTEMPTS):
+            repaired = relaxing.within(ground, relaxation, limit_ms)
+            measured = measure(ground.graph(repaired.decisions), Path(scratch))
+            task.update(attempt + 1, f"{measured.latency_ms:.2f} ms, predicted {repaired.latency_ms:.2f}")
+            if measured.slowest_ms <= job.budget.latency_ms:
+                return repaired, measured
+            limit_ms = 0.98 * repaired.latency_ms * min(1.0, job.budget.latency_ms / measured.slowest_ms)
+    raise BudgetError(
+        f"none of the {ATTEMPTS} likeliest genotypes was measured within {job.budget.latency_ms:.3g} ms",
+        "the machine may be busy, and its drift asks for a margin: --resume tries again; or raise the budget",
+    )

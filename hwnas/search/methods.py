@@ -1,0 +1,186 @@
+"""Methods: published systems, each a space, a way to search it, and the training it is searched by, under one name.
+
+A gradient method names the module whose ``prepare`` sets it up (:mod:`hwnas.search.gradient.order`); a sampled one its
+strategy and the sampler of its supernet's paths. ``spaces`` are those that it can search, its own first; smaller twins
+of that one follow, for images that it is too coarse for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from hwnas.errors import GenotypeError, HwnasError
+from hwnas.registry import Registry
+from hwnas.shapes import Value
+from hwnas.spaces.base import SPACES
+
+if TYPE_CHECKING:
+    from hwnas.search.gradient.order import Prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """``recipe``: what it changes of the recipe that searches are trained by. ``exact``: whether the expected latency
+    comes from the space's factors; else genotypes are drawn for it."""
+
+    name: str
+    paper: str
+    what: str
+    spaces: tuple[str, ...]
+    gradient: str | None = None
+    strategy: str | None = None
+    sampler: str = "uniform"
+    recipe: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        assert (self.gradient is None) != (self.strategy is None), "a method searches in one way"
+
+    @property
+    def kind(self) -> str:
+        return "gradient" if self.gradient else "sampled"
+
+    def prepare(self) -> Prepare:
+        """The set-up of a gradient method."""
+        assert self.gradient is not None
+        found: Any = importlib.import_module(f"hwnas.search.gradient.{self.gradient}")
+        prepare: Prepare = found.prepare
+        return prepare
+
+    def space_for(self, wanted: str | None, sizes_hw: tuple[tuple[int, int], ...], classes: int) -> str:
+        """``wanted``, if the method can search it, else the first of its spaces whose networks fit images of all sizes.
+
+        HwnasError where it cannot, or none does.
+        """
+        if wanted is not None:
+            if wanted not in self.spaces:
+                raise HwnasError(
+                    f"the method {self.name} cannot search the space {wanted}", f"it can: {', '.join(self.spaces)}"
+                )
+            return wanted
+        reasons = [_misfit(name, sizes_hw, classes) for name in self.spaces]
+        for name, reason in zip(self.spaces, reasons, strict=True):
+            if reason is None:
+                return name
+        raise HwnasError(f"no space of the method {self.name} fits images of that size: {reasons[-1]}", "use larger ones")
+
+
+PROBES = 12
+
+
+def _misfit(space: str, sizes_hw: tuple[tuple[int, int], ...], classes: int) -> str | None:
+    """Why some network of the space does not fit images of some size; None if all that were tried do."""
+    import numpy as np
+
+    from hwnas.skeletons.base import expand
+
+    found, rng = SPACES.get(space), np.random.default_rng(0)
+    for _ in range(PROBES):
+        genotype = found.decode(found.sample(rng)).genotype
+        for size_hw in sizes_hw:
+            try:
+                expand(genotype, (3, *size_hw), classes)
+            except GenotypeError as error:
+                return error.message
+    return None
+
+
+METHODS: Registry[Method] = Registry("method", "hwnas.search")
+
+
+def _register(**facts: Any) -> None:
+    METHODS.register(facts["name"], Method(**facts))
+
+
+_register(
+    name="darts",
+    paper="1806.09055",
+    what="bilevel softmax relaxation of two cells, first or second order, watched for collapse",
+    spaces=("darts",),
+    gradient="darts",
+    exact=True,
+)
+_register(
+    name="auto-deeplab",
+    paper="1901.02985",
+    what="a cell and a path through resolutions, the path decoded by Viterbi",
+    spaces=("auto-deeplab", "auto-deeplab-small"),
+    gradient="auto_deeplab",
+)
+_register(
+    name="cas",
+    paper="1908.09550",
+    what="normal, reduction and multi-scale cells under a mix of costs",
+    spaces=("cas-small",),
+    gradient="cas",
+)
+_register(
+    name="gas",
+    paper="1909.06793",
+    what="a cell of its own for every layer, neighbours related by a graph convolution",
+    spaces=("gas", "gas-small"),
+    gradient="gas",
+)
+_register(
+    name="proxyless",
+    paper="1812.00332",
+    what="binary gates, two paths a step, latency in expected milliseconds",
+    spaces=("mbconv", "realtime"),
+    gradient="proxyless",
+    exact=True,
+)
+_register(
+    name="dpc",
+    paper="1809.04184",
+    what="a dense prediction cell by random search on a proxy",
+    spaces=("dpc",),
+    strategy="dpc",
+)
+_register(
+    name="econas",
+    paper="2001.01233",
+    what="hierarchical evolution over reduced proxies",
+    spaces=("realtime", "darts", "nasnet"),
+    strategy="econas",
+)
+_register(
+    name="pcnas",
+    paper="1910.02543",
+    what="a pool of partial models grown while the supernet trains",
+    spaces=("realtime", "mbconv"),
+    strategy="pcnas",
+    sampler="pcnas",
+)
+_register(
+    name="greedynas",
+    paper="2003.11236",
+    what="multi-path sampling with rejection, evolution from the pool that it leaves",
+    spaces=("realtime", "mbconv"),
+    strategy="greedynas",
+    sampler="greedynas",
+)
+_register(
+    name="crnas",
+    paper="1912.11234",
+    what="computation reallocated over stages, then dilations over blocks",
+    spaces=("crnas", "crnas-resnet18", "crnas-resnet101", "crnas-mobilenetv2"),
+    strategy="crnas",
+)
+_register(
+    name="nasnet",
+    paper="1707.07012",
+    what="a controller that is trained by reinforcement, over NASNet's cells",
+    spaces=("nasnet",),
+    strategy="rl",
+)
+_register(
+    name="auxcells",
+    paper="1810.10804",
+    what="a light decoder with auxiliary cells, by reinforcement",
+    spaces=("auxcells",),
+    strategy="rl",
+)
