@@ -35,7 +35,7 @@ def gumbel_softmax(
     """
     uniform = torch.rand(logits.shape, generator=generator, dtype=logits.dtype, device=logits.device)
     tiny = torch.finfo(logits.dtype).tiny
-    noise = -torch.log(-torch.log(uniform.clamp_min(tiny)).clamp_min(tiny))
+    noise = uniform.clamp_min(tiny).log().neg().clamp_min(tiny).log().neg()
     soft = torch.softmax((logits + noise) / temperature, dim=-1)
     return straight_through(soft) if hard else soft
 
