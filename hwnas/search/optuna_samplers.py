@@ -275,7 +275,7 @@ def gp(problem: Problem, *, seed: int, startup: int = 16) -> OptunaStrategy:
 
         return GPSampler(n_startup_trials=startup, seed=seed)
 
-    return OptunaStrategy(problem, seed, Kind(make, draws=2, complete=True))
+    return OptunaStrategy(problem, seed, Kind(make, draws=1, complete=True))
 
 
 gp.refuses = one_number  # type: ignore[attr-defined]

@@ -29,6 +29,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 ROUNDS: Mapping[str, float] = {"gp": 0.1, "nsga2": 0.4, "nsga3": 0.3, "rl": 0.4, "tpe": 0.3}
 """Share of the rounds that strategies are played for that take long to think."""
 
+GP_CHECKS = ("check_told_history_has_the_same_future", "check_finds_feasible_ones_where_they_are_rare")
+
 
 def maker(name: str) -> Make:
     """The strategy called ``name`` as the contract plays it; skipped if it does not serve the toy space."""
@@ -45,6 +47,8 @@ def maker(name: str) -> Make:
 def test_strategy_keeps_the_contract(name: str, check: Callable[[Make], None]) -> None:
     if name == "gp":
         pytest.importorskip("scipy")
+        if check.__name__ not in GP_CHECKS:
+            pytest.skip("seconds a request; Optuna's samplers keep it in one way")
     check(maker(name))
 
 
@@ -65,3 +69,12 @@ def test_evolution_beats_random_in_the_median() -> None:
         for name in ("random", "evolution")
     }
     assert scores["evolution"] > scores["random"] + 0.03
+
+
+def test_the_controller_beats_random_in_the_median() -> None:
+    """It has to learn within 100 evaluations: the space has 82,000 genotypes."""
+    scores = {
+        name: median(best_after(STRATEGIES.get(name)(toy_problem(), seed=seed), 100) for seed in range(5))
+        for name in ("random", "rl")
+    }
+    assert scores["rl"] > scores["random"] + 0.02
