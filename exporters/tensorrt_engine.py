@@ -19,7 +19,7 @@ from hwnas.errors import ArtifactError, MissingPackage
 from hwnas.exporters.engine import ENGINES, Availability, Port, Session, check_image
 from hwnas.exporters.graph_form import check_form
 from hwnas.files import write_bytes
-from hwnas.latency.measure import Gpu
+from hwnas.latency.measure import Gpu, MeasureError, tensorrt_engine
 from hwnas.optional import require
 
 SUFFIX = ".engine"
@@ -84,26 +84,12 @@ class TensorRtEngine:
         return require(self._package, extra=self.name)
 
     def _serialized(self, onnx_path: Path, precision: str, targets: Sequence[str]) -> bytes:
-        trt = self._module()
-        builder = trt.Builder(logger := trt.Logger(trt.Logger.ERROR))
-        typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)  # from 11 on there is no other
-        network = builder.create_network(0 if typed is None else 1 << int(typed))
-        parser = trt.OnnxParser(network, logger)
-        if not parser.parse(_in_precision(onnx_path, precision)):
-            error = parser.get_error(0)
+        try:
+            return bytes(tensorrt_engine(self._module(), _in_precision(onnx_path, precision), targets))
+        except MeasureError as error:
             raise ArtifactError(
-                f"{self.name} cannot read {onnx_path}: node {error.node_name() or error.node()}: {error.desc()}",
-                "use another op in its place, or another engine",
-            )
-        config = builder.create_builder_config()
-        if targets:
-            config.num_compute_capabilities = len(targets)
-            for place, name in enumerate(targets):
-                config.set_compute_capability(getattr(trt.ComputeCapability, name.upper()), place)
-        built = builder.build_serialized_network(network, config)
-        if built is None:
-            raise ArtifactError(f"{self.name} cannot build {onnx_path}", "try another precision, or another engine")
-        return bytes(built)
+                f"{self.name}, of {onnx_path}: {error}", "try another precision, or another op in its place"
+            ) from error
 
 
 class TensorRtSession:

@@ -400,15 +400,25 @@ class Gpu:
             self._cuda.cuMemFree_v2(address)
 
 
-def tensorrt_engine(trt: Any, model: bytes) -> Any:
-    """A serialized TensorRT engine of an ONNX model, whose types say the precision; ``trt`` is the package."""
+def tensorrt_engine(trt: Any, model: bytes, targets: Sequence[str] = ()) -> Any:
+    """A serialized TensorRT engine of an ONNX model, whose types say the precision; ``trt`` is the package.
+
+    For the GPU that is here, or with TensorRT for RTX ahead of time for ``targets`` (``sm86``).
+    """
     builder = trt.Builder(logger := trt.Logger(trt.Logger.ERROR))
     typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)  # from version 11 on there is no other
     network = builder.create_network(0 if typed is None else 1 << int(typed))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
-        raise MeasureError(f"TensorRT cannot read the model: {parser.get_error(0).desc()}")
-    if (engine := builder.build_serialized_network(network, builder.create_builder_config())) is None:
+        error = parser.get_error(0)
+        node = error.node_name() or error.node()
+        raise MeasureError(f"TensorRT cannot read the model: node {node}: {error.desc()}")
+    config = builder.create_builder_config()
+    if targets:
+        config.num_compute_capabilities = len(targets)
+        for place, name in enumerate(targets):
+            config.set_compute_capability(getattr(trt.ComputeCapability, name.upper()), place)
+    if (engine := builder.build_serialized_network(network, config)) is None:
         raise MeasureError("TensorRT cannot build the model")
     return engine
 

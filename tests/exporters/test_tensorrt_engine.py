@@ -44,6 +44,38 @@ def test_without_a_gpu_targets_must_be_named(pretended, monkeypatch) -> None:
     pretended.check_targets([])
 
 
+class PretendedPackage:
+    """Notes the targets that it is asked to build for; reads only models that say so."""
+
+    def __init__(self) -> None:
+        self.targets: dict[int, int] = {}
+        self.ComputeCapability = SimpleNamespace(SM86=86, SM89=89)
+        self.Logger = type("Logger", (), {"ERROR": 0, "__init__": lambda self, level: None})
+        self.NetworkDefinitionCreationFlag = SimpleNamespace()
+        config = SimpleNamespace(set_compute_capability=lambda gpu, place: self.targets.update({place: gpu}))
+        self.Builder = lambda logger: SimpleNamespace(
+            create_network=lambda flags: None,
+            create_builder_config=lambda: config,
+            build_serialized_network=lambda network, config: b"engine",
+        )
+        error = SimpleNamespace(node_name=lambda: "", node=lambda: 7, desc=lambda: "no such op")
+        self.OnnxParser = lambda network, logger: SimpleNamespace(
+            parse=lambda model: model == b"good", get_error=lambda place: error
+        )
+
+
+def test_one_way_to_build_for_tables_and_for_exports(monkeypatch, tmp_path: Path) -> None:
+    engine, package = TensorRtEngine("tensorrt-rtx", "tensorrt_rtx"), PretendedPackage()
+    monkeypatch.setattr(engine, "_module", lambda: package)
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"good")
+    assert engine._serialized(model, "fp32", ["sm89", "sm86"]) == b"engine"
+    assert package.targets == {0: 89, 1: 86}
+    model.write_bytes(b"bad")
+    with pytest.raises(ArtifactError, match="node 7: no such op"):
+        engine._serialized(model, "fp32", [])
+
+
 @needs_rtx
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_engines_are_built_for_gpus_that_are_not_here(network, genotype, precision, tmp_path: Path) -> None:
