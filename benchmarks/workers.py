@@ -14,12 +14,14 @@ import argparse
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.stages.data import open_training_data
-from hwnas.cli.stages.workers import SliceWork
+from hwnas.cli.stages.workers import Supernet, Work, module_of
 from hwnas.progress import Silent
 from hwnas.search.objective import Objective
 from hwnas.search.problem import Problem
@@ -46,7 +48,9 @@ def main() -> int:
     space, classes = SPACES.get(given.space), open_training_data(given.data, size_hw, Silent()).classes
     rng = np.random.default_rng(0)
     shared = SharedWeights.for_space(space, (3, *size_hw), classes, rng, samples=given.samples)
-    work = SliceWork.of(given.space, shared, "", given.data, size_hw)
+    net = Supernet.of(shared, "")
+    module, options = module_of(given.space), EvaluatorOptions(evaluator="slices")
+    work = Work(module, given.space, options, given.data, size_hw, Path(), 0, 1, supernet=net)
     rates: dict[int, list[float]] = {1: [], given.workers: []}
     with local_ray(given.workers):
         for _ in range(given.repeats):
@@ -59,11 +63,12 @@ def main() -> int:
     return 0 if ratio >= 0.9 * given.workers else 1
 
 
-def _seconds(work: SliceWork, count: int, evaluations: int) -> float:
+def _seconds(work: Work, count: int, evaluations: int) -> float:
     """How long a search takes that evaluates the same candidates whoever does it."""
     problem = Problem(SPACES.get(work.space), Objective("miou"))
     with tempfile.TemporaryDirectory() as folder:
         study = open_study(Path(folder) / "study.journal", problem, identity={}, seed=0)
+        work = replace(work, folder=Path(folder))  # where results are kept, which no other search shall find
         with ray_workers(work, count, placement=Placement(cpus=1, threads=1)) as workers:
             workers.wait_until_ready(count)
             start = time.perf_counter()

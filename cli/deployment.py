@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.cli.documents import table_document
+from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.objectives import budget_of, check_size, device_table, objective_of, table_names
 from hwnas.cli.options import parse_limits
 from hwnas.cli.output import jsonable
@@ -25,7 +26,7 @@ from hwnas.cli.stages import exporting, finals, profiling, searching, validating
 from hwnas.cli.stages.data import TrainingData, open_training_data
 from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import CHECKPOINT, RECIPE, REPORT, begun_by, train_genotype, training_report
-from hwnas.cli.stages.workers import SliceWork, Workers, at_work
+from hwnas.cli.stages.workers import Supernet, Work, Workers, at_work, module_of
 from hwnas.compiler.cost import cost_of
 from hwnas.errors import BudgetError
 from hwnas.exporters.artifact import open_artifact
@@ -274,10 +275,24 @@ class Deployment:
         if not self._workers.remote:
             yield SliceScores(self.field.space, self.evaluator, self.field.pricing.graph)
             return
-        s, shared = self.settings, self.evaluator.shared
-        work = SliceWork.of(s.space, shared, self.run.fingerprints(SUPERNET)[SUPERNET], s.data, s.size_hw)
-        with at_work(self._workers, work, self.progress) as executor:
+        with at_work(self._workers, self._work(), self.progress) as executor:
             yield executor
+
+    def _work(self) -> Work:
+        """What a worker is sent."""
+        s = self.settings
+        supernet = Supernet.of(self.evaluator.shared, self.run.fingerprints(SUPERNET)[SUPERNET])
+        return Work(
+            module_of(s.space),
+            s.space,
+            EvaluatorOptions(evaluator="slices"),
+            s.data,
+            s.size_hw,
+            self.run.path.absolute(),
+            s.seed,
+            self._workers.placement.threads,
+            supernet=supernet,
+        )
 
     def _front(self, found: SearchResult) -> list[Outcome]:
         """The Pareto front of the slices; empty where one number was searched for."""

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.stages.data import open_training_data
+from hwnas.cli.stages.evaluating import Workshop
 from hwnas.cli.stages.searching import slice_evaluator
 from hwnas.cores import usable_cores
 from hwnas.optional import require
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hwnas.ir.opgraph import OpGraph
+    from hwnas.search.backbone import Backbone
     from hwnas.search.executor import Executor
+    from hwnas.search.strategy import Evaluator
     from hwnas.supernet.shared import SharedWeights
     from hwnas.supernet.slices import Extent
 
@@ -65,46 +70,75 @@ class Workers:
 
 
 @dataclass(frozen=True)
-class SliceWork:
-    """What a worker is sent, once, to score slices: everything but the images, which it reads itself.
+class Supernet:
+    """A supernet's weights as a worker is sent them; ``sha256`` is their file's."""
 
-    ``module`` registers the ``space``; ``extents`` and ``tensors`` are the supernet's, and ``sha256`` its file's.
+    extents: Mapping[str, Extent]
+    tensors: Mapping[str, Tensor]
+    sha256: str
+
+    @classmethod
+    def of(cls, shared: SharedWeights, sha256: str) -> Supernet:
+        return cls(dict(shared.extents), shared.state_dict(), sha256)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker is sent, once, to evaluate candidates: everything but the images, which it reads itself.
+
+    ``module`` registers the ``space``; ``folder`` is the run's, where results and checkpoints are kept.
     """
 
     module: str
     space: str
-    extents: Mapping[str, Extent]
-    tensors: Mapping[str, Tensor]
-    sha256: str
+    options: EvaluatorOptions
     data: str
     size_hw: tuple[int, int]
+    folder: Path
+    seed: int
+    threads: int
+    backbone: Backbone | None = None
+    supernet: Supernet | None = None
 
-    @classmethod
-    def of(cls, space: str, shared: SharedWeights, sha256: str, data: str, size_hw: tuple[int, int]) -> SliceWork:
-        """For slices of ``shared``."""
-        module = type(SPACES.get(space)).__module__
-        return cls(module, space, dict(shared.extents), shared.state_dict(), sha256, data, size_hw)
-
-    def __call__(self) -> SliceScores:
+    def __call__(self) -> Evaluator:
         """Runs in the worker."""
         import torch
 
-        from hwnas.supernet.shared import SharedWeights
-
         torch.set_flush_denormal(True)
         import_module(self.module)
-        space, shared = SPACES.get(self.space), SharedWeights(self.extents, self.tensors)
-        data = open_training_data(self.data, self.size_hw, Silent())
+        space, data = SPACES.get(self.space), open_training_data(self.data, self.size_hw, Silent())
+
+        def slices() -> SliceScores:
+            from hwnas.supernet.shared import SharedWeights
+
+            assert self.supernet is not None
+            evaluator = slice_evaluator(SharedWeights(self.supernet.extents, self.supernet.tensors), data)
+            return SliceScores(space, evaluator, graph_of, supernet=self.supernet.sha256, data=self.data)
 
         def graph_of(decisions: Decisions, shape: Shape) -> OpGraph:
             return expand(space.decode(decisions).genotype, shape, data.classes)
 
-        evaluator = slice_evaluator(shared, data)
-        return SliceScores(space, evaluator, graph_of, supernet=self.sha256, data=self.data)
+        workshop = Workshop(
+            space,
+            data,
+            self.options,
+            self.folder,
+            self.seed,
+            self.threads,
+            Silent(),
+            self.backbone,
+            None if self.supernet is None else slices,
+        )
+        return workshop.evaluator()
+
+
+def module_of(space: str) -> str:
+    """The module that registers a space: a worker imports it, in case that it is no part of hwnas."""
+    return type(SPACES.get(space)).__module__
 
 
 @contextmanager
-def at_work(workers: Workers, work: SliceWork, progress: Progress) -> Iterator[Executor]:
+def at_work(workers: Workers, work: Work, progress: Progress) -> Iterator[Executor]:
     """The workers; they are gone when the block ends, so that whatever is timed next has its cores for itself."""
     count = workers.count
     if count is None:
