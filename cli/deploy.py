@@ -12,13 +12,14 @@ from hwnas.cli.options import (
     BudgetOption,
     ConfidenceOption,
     DataOption,
+    MethodOption,
     MinutesOption,
     Percentile,
     ResumeOption,
     RunOption,
     SamplerOption,
+    SearchedSpaceOption,
     SizeOption,
-    SpaceOption,
     StrategyOption,
     ThreadsOption,
     parse_budget_ms,
@@ -46,9 +47,10 @@ def command(
     budget: BudgetOption,
     run: RunOption,
     minutes: MinutesOption = 20.0,
-    space: SpaceOption = "realtime",
-    strategy: StrategyOption = "evolution",
-    sampler: SamplerOption = "uniform",
+    method: MethodOption = None,
+    space: SearchedSpaceOption = None,
+    strategy: StrategyOption = None,
+    sampler: SamplerOption = None,
     threads: ThreadsOption = 1,
     budget_at: BudgetAtOption = Percentile.p50,
     confidence: ConfidenceOption = None,
@@ -68,6 +70,7 @@ def command(
     Ends with exit code 1 if the exported engine misses the budget.
     """
     from hwnas.cli import pipeline
+    from hwnas.cli.methods import settled
     from hwnas.cli.settings import Settings
     from hwnas.shapes import parse_size
 
@@ -77,9 +80,7 @@ def command(
         budget_ms=parse_budget_ms(budget),
         budget_at=budget_at.value,
         minutes=minutes,
-        space=space,
-        strategy=strategy,
-        sampler=sampler,
+        **settled(method, space, strategy, sampler, parse_size(size)),
         threads=threads,
         seed=shell.seed,
         table=str(table) if table is not None else None,

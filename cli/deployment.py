@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hwnas.cli import relaxation
 from hwnas.cli.documents import table_document
 from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.objectives import budget_of, check_size, device_table, objective_of, table_names
@@ -42,6 +43,7 @@ from hwnas.report.draw import draw_genotype
 from hwnas.rundir import RunDir
 from hwnas.search.costs import LATENCY, latency_names
 from hwnas.search.evaluators.slices import SliceScores
+from hwnas.search.methods import METHODS, Method
 from hwnas.search.objective import Budget, Objective
 from hwnas.search.pareto import front
 from hwnas.search.strategy import Outcome
@@ -90,7 +92,17 @@ class Deployment:
         self._logs = logs
         self._workers = workers or Workers()
         self._started = time.monotonic() if started is None else started
-        self._training_threads = len(os.sched_getaffinity(0))
+        self.training_threads = len(os.sched_getaffinity(0))
+
+    @property
+    def method(self) -> Method | None:
+        """The published system that is followed, if one is."""
+        return METHODS.get(self.settings.method) if self.settings.method else None
+
+    @property
+    def by_gradients(self) -> bool:
+        """Whether a gradient method searches."""
+        return self.method is not None and self.method.gradient is not None
 
     @cached_property
     def data(self) -> TrainingData:
@@ -196,7 +208,9 @@ class Deployment:
         return max(time.monotonic() - self._started, stamped)
 
     def supernet(self) -> dict[str, Any]:
-        """Train the supernet; goes on from its checkpoint."""
+        """Train the supernet, a gradient method's or one of shared weights; goes on from its checkpoint."""
+        if self.by_gradients:
+            return relaxation.train(self, TABLE)
         report = "supernet.json"
 
         def work() -> None:
@@ -205,7 +219,7 @@ class Deployment:
                 self.data,
                 seconds=self.shares().supernet,
                 seed=self.settings.seed,
-                threads=self._training_threads,
+                threads=self.training_threads,
                 checkpoint=self.run / SUPERNET,
                 log=self.run / "supernet.jsonl",
                 progress=self.progress,
@@ -221,7 +235,10 @@ class Deployment:
         return document
 
     def search(self) -> dict[str, Any]:
-        """Search the supernet's slices, and let short trainings and the real engine decide among the best."""
+        """Search the supernet's slices, and let short trainings and the real engine decide among the best; after a
+        gradient method, take what it has led to."""
+        if self.by_gradients:
+            return relaxation.choose(self, TABLE, CHOSEN, FINALIST)
         outputs = [CHOSEN, GENOTYPE, FINALIST]
         inputs = {**self.run.fingerprints(TABLE, SUPERNET, POOL), "recipe": self.settings.recipe}
         self.run.stage("search", self._search, inputs=inputs, outputs=outputs)
@@ -322,7 +339,7 @@ class Deployment:
                 training_s=self.shares().train,
                 recipe=RECIPE.with_values(self.settings.recipe),
                 seed=self.settings.seed,
-                threads=self._training_threads,
+                threads=self.training_threads,
                 progress=self.progress,
             )
             return rounds.winner(finalists, self.budget.latency_ms, self.shares().finals)
@@ -354,7 +371,7 @@ class Deployment:
             teacher = None
             if s.teacher is not None:
                 weights = None if s.teacher_weights is None else Path(s.teacher_weights)
-                found = open_teacher(s.teacher, weights, data.dataset, threads=self._training_threads)
+                found = open_teacher(s.teacher, weights, data.dataset, threads=self.training_threads)
                 teacher = stack.enter_context(found)
             trained = train_genotype(
                 genotype,
@@ -365,7 +382,7 @@ class Deployment:
                 recipe=RECIPE.with_values(s.recipe),
                 teacher=teacher,
                 seed=s.seed,
-                threads=self._training_threads,
+                threads=self.training_threads,
                 checkpoint=self.run / CHECKPOINT,
                 log=Log(self.run / "train.jsonl", sinks=open_sinks(self._logs, self.run.path)),
                 progress=self.progress,

@@ -23,6 +23,7 @@ VERBS = (
     "data",
     "profile",
     "search",
+    "methods",
     "trials",
     "pareto",
     "train",

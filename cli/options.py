@@ -62,7 +62,7 @@ TableOption = Annotated[
     Path, typer.Option("--table", metavar="TABLE", help="A latency table: a file, or a name of `hwnas profile list`.")
 ]
 StrategyOption = Annotated[
-    str, typer.Option("--strategy", metavar="NAME", help="The search strategy: evolution, random.")
+    str | None, typer.Option("--strategy", metavar="NAME", help="The search strategy: evolution, random.")
 ]
 TablesOption = Annotated[
     list[str],
@@ -88,12 +88,24 @@ LimitOption = Annotated[
     ),
 ]
 SamplerOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--sampler", metavar="NAME", help="Which paths the supernet is trained on: uniform, greedynas, pcnas."
     ),
 ]
 SpaceOption = Annotated[str, typer.Option("--space", metavar="NAME", help="The search space.")]
+SearchedSpaceOption = Annotated[
+    str | None, typer.Option("--space", metavar="NAME", help="The search space; else realtime, or the method's.")
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        help="A published system, its space and its way of searching: darts, auto-deeplab, cas, gas, proxyless … "
+        "(`hwnas methods`), perhaps with options, as cas:costs=macs=0.2.",
+    ),
+]
 BudgetOption = Annotated[
     str, typer.Option("--budget", metavar="LATENCY", help="Latency of one image: 10ms, 0.01s or 100fps.")
 ]

@@ -110,7 +110,7 @@ def search(shell: Shell, settings: Settings, run: Path, *, workers: Workers, res
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
         job = Deployment(opened, settings, shell.progress, started=shell.started, divide=only_search, workers=workers)
         job.profile()
-        for line in results.space_lines(job.field.satisfiable.to_dict()):
+        for line in [] if job.by_gradients else results.space_lines(job.field.satisfiable.to_dict()):
             shell.progress.say(line)
         supernet = job.supernet()
         document = {"run": str(run), **supernet, **job.search()}

@@ -8,6 +8,7 @@ from hwnas.cli.options import (
     ConfidenceOption,
     DataOption,
     LimitOption,
+    MethodOption,
     MinutesOption,
     ObjectiveOption,
     Percentile,
@@ -15,8 +16,8 @@ from hwnas.cli.options import (
     ResumeOption,
     RunOption,
     SamplerOption,
+    SearchedSpaceOption,
     SizeOption,
-    SpaceOption,
     StrategyOption,
     TablesOption,
     ThreadsOption,
@@ -40,9 +41,10 @@ def command(
     table: TablesOption,
     run: RunOption,
     minutes: MinutesOption = 15.0,
-    space: SpaceOption = "realtime",
-    strategy: StrategyOption = "evolution",
-    sampler: SamplerOption = "uniform",
+    method: MethodOption = None,
+    space: SearchedSpaceOption = None,
+    strategy: StrategyOption = None,
+    sampler: SamplerOption = None,
     threads: ThreadsOption = 1,
     budget_at: BudgetAtOption = Percentile.p50,
     confidence: ConfidenceOption = None,
@@ -58,6 +60,7 @@ def command(
     Further tables price further devices or engines at the same time: their latencies are latency_ms@NAME.
     """
     from hwnas.cli import pipeline
+    from hwnas.cli.methods import settled
     from hwnas.cli.settings import Settings
     from hwnas.cli.stages.workers import Workers
     from hwnas.shapes import parse_size
@@ -68,9 +71,7 @@ def command(
         budget_ms=parse_budget_ms(budget),
         budget_at=budget_at.value,
         minutes=minutes,
-        space=space,
-        strategy=strategy,
-        sampler=sampler,
+        **settled(method, space, strategy, sampler, parse_size(size)),
         threads=threads,
         seed=shell.seed,
         table=table[0].partition("=")[2] or table[0],

@@ -29,6 +29,9 @@ class Settings:
     teacher: str | None = None
     teacher_weights: str | None = None
     sampler: str = "uniform"
+    method: str | None = None
+    """The published system that brought space, strategy and sampler, or searches by gradients."""
+    method_options: str = ""
     devices: tuple[str, ...] = ()
     """Tables of further devices or engines, ``NAME=FILE``."""
     objective: str = "miou"
