@@ -37,7 +37,7 @@ class _Depthwise(torch.autograd.Function):
         return F.conv2d(x, weight, None, stride, _padding(weight, dilation), dilation, groups=len(weight))
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
         gradient = gradients[0]

@@ -44,8 +44,8 @@ def mixed_sum(tails: Sequence[Tail], others: Sequence[tuple[Tensor, Tensor | Non
     for tail in tails:
         weight = tail.kernel.new_ones(()) if tail.weight is None else tail.weight.to(tail.kernel.dtype)
         pieces += [tail.inputs, tail.kernel, tail.scale, tail.shift, weight]
-    for value, weight in others:
-        pieces += [value, weight]
+    for value, factor in others:
+        pieces += [value, factor]
     eps = tuple(tail.eps for tail in tails)
     found: Tensor = _MixedSum.apply(len(tails), eps, *pieces)  # type: ignore[no-untyped-call]
     return found
@@ -131,7 +131,7 @@ class _Normalised(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, kernel, scale, out, mean, covariance, inverse = ctx.saved_tensors
         gradient = _matrix(torch.ops.aten.threshold_backward(gradients[0], out, 0))
@@ -167,7 +167,7 @@ class _MixedSum(torch.autograd.Function):
             constant = offset if constant is None else constant + offset
             total = pixels @ matrix.T if total is None else total.addmm_(pixels, matrix.T)
             saved += [x, kernel, scale, shift, weight, stats.mean, stats.covariance, stats.inverse]
-        if total is not None:
+        if total is not None and constant is not None:
             total += constant
         for place in range(5 * count, len(pieces), 2):
             value, weight = pieces[place], pieces[place + 1]
@@ -185,7 +185,7 @@ class _MixedSum(torch.autograd.Function):
         return _map(total, like)
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         saved, needs, outer = ctx.saved_tensors, ctx.needs_input_grad[2:], gradients[0]
         gradient = _matrix(outer)

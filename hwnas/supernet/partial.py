@@ -46,7 +46,7 @@ class Partial:
         for name, vector in weights.items():
             if name in self.edge_of:
                 edge, place = self.edge_of[name]
-                found[name] = vector * weights[edge][place]  # type: ignore[operator, index]
+                found[name] = vector * weights[edge][place]  # type: ignore[index]
             elif name not in {edge for edge, _ in self.edge_of.values()}:
                 found[name] = vector
         return found

@@ -34,7 +34,7 @@ Shared = Callable[[str, Callable[[Tensor], Tensor]], Tensor]
 def tail_of(module: nn.Module, shared: Shared, weight: Tensor | None) -> Tail:
     """The end of ``module``'s branch, with ``weight``; ``shared`` gives what is made of its input."""
     if isinstance(module, FactorizedReduce):
-        kernel = torch.block_diag(module.even.weight.flatten(1), module.odd.weight.flatten(1))
+        kernel = torch.block_diag(module.even.weight.flatten(1), module.odd.weight.flatten(1))  # type: ignore[no-untyped-call]
         bn = module.bn
         return Tail(shared("quarters", _quarters), kernel, bn.weight, bn.bias, bn.eps, weight)
     rectified = shared("relu", torch.relu)

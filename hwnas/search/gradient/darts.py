@@ -12,22 +12,33 @@ from typing import Any
 
 from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer
 from hwnas.search.gradient.collapse import CollapseWatch, dominant_eigenvalue
-from hwnas.search.gradient.logits import Logits
+from hwnas.search.gradient.logits import Expected, Logits
 from hwnas.search.gradient.order import Order, Prepared
-from hwnas.search.gradient.setup import cool, mixing_of, network_of
+from hwnas.search.gradient.setup import cool, mixing_of
 from hwnas.search.gradient.step import Batch
 from hwnas.spaces.relaxed import Probabilities, RelaxedSpace
+from hwnas.supernet.partial import Partial, partial_channels
+from hwnas.supernet.relaxed import RelaxedNetwork
 from hwnas.training.checkpoint import Part
 from hwnas.training.optimizer import make_optimizer
 
 
 class Darts:
-    """A bilevel step that takes a look at itself every ``look_every`` steps (0: never)."""
+    """A bilevel step that takes a look at itself every ``look_every`` steps (0: never).
+
+    ``partial``: the network's partial channels, whose edges have weights of their own.
+    """
 
     def __init__(
-        self, space: RelaxedSpace, bilevel: Bilevel, watch: CollapseWatch | None = None, *, look_every: int = 200
+        self,
+        space: RelaxedSpace,
+        bilevel: Bilevel,
+        watch: CollapseWatch | None = None,
+        *,
+        look_every: int = 200,
+        partial: Partial | None = None,
     ) -> None:
-        self.space, self.bilevel, self.look_every = space, bilevel, look_every
+        self.space, self.bilevel, self.look_every, self.partial = space, bilevel, look_every, partial
         self.watch = watch or CollapseWatch()
         self.steps = 0
         self.seen: dict[str, float] = {}
@@ -50,7 +61,9 @@ class Darts:
         return {**figures, **self.seen}
 
     def relaxation(self) -> Probabilities:
-        return self.bilevel.relaxation()
+        """Over the space's soft choices; with partial channels, ops weighed by their edges."""
+        learned = self.bilevel.relaxation()
+        return self.partial.folded(learned) if self.partial else learned
 
     def parts(self) -> dict[str, Part]:
         def recall(facts: Any) -> None:
@@ -70,9 +83,16 @@ class Darts:
 
 def prepare(order: Order) -> Prepared:
     """Options: ``order`` (1, or 2 for the second order), ``paths`` (soft, or sampled: one op an edge a step),
-    ``look_every`` steps for signs of collapse (200; 0: never), ``stop`` (end the search at one)."""
-    network = network_of(order, affine=False)
-    logits = Logits(order.space.relaxation, seed=order.seed)
+    ``look_every`` steps for signs of collapse (200; 0: never), ``stop`` (end the search at one), ``partial`` (4: each
+    edge works on a quarter of the channels, as in PC-DARTS; 0: on all) and ``checkpoint`` (1: compute branches again
+    in the backward pass rather than keep them)."""
+    graph, choices = order.space.supergraph(order.shape, order.classes), order.space.relaxation
+    parts = int(order.options.get("partial", 0))
+    partial = partial_channels(graph, choices, parts) if parts else None
+    graph, choices = (partial.graph, partial.choices) if partial else (graph, choices)
+    again = bool(int(order.options.get("checkpoint", 0)))
+    network = RelaxedNetwork(graph, choices, seed=order.seed, affine=False, checkpoint=again)
+    logits = Logits(choices, seed=order.seed)
     optimizer = make_optimizer(network.parameters(), order.recipe)
     bilevel = Bilevel(
         order.loss(network),
@@ -82,9 +102,13 @@ def prepare(order: Order) -> Prepared:
         mixing=mixing_of(order, "soft"),
         order=int(order.options.get("order", 1)),
         rate=lambda: float(optimizer.param_groups[0]["lr"]),
-        expected_ms=order.expected_ms,
+        expected_ms=_expected(order, partial),
         budget=order.budget,
     )
     watch = CollapseWatch(stop=bool(order.options.get("stop", False)))
-    step = Darts(order.space, bilevel, watch, look_every=int(order.options.get("look_every", 200)))
-    return Prepared(step, network, optimizer)
+    step = Darts(order.space, bilevel, watch, look_every=int(order.options.get("look_every", 200)), partial=partial)
+    return Prepared(step, network, optimizer, inherits=partial is None)
+
+
+def _expected(order: Order, partial: Partial | None) -> Expected:
+    return (lambda weights: order.expected_ms(partial.folded(weights))) if partial else order.expected_ms
