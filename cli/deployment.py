@@ -23,13 +23,13 @@ from hwnas.cli.options import parse_limits
 from hwnas.cli.output import jsonable
 from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares, divide, profile_seconds
-from hwnas.cli.stages import exporting, finals, profiling, searching, validating
+from hwnas.cli.stages import backbone, evaluating, exporting, finals, profiling, searching, validating
 from hwnas.cli.stages.data import TrainingData, open_training_data
 from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import CHECKPOINT, RECIPE, REPORT, begun_by, train_genotype, training_report
 from hwnas.cli.stages.workers import Supernet, Work, Workers, at_work, module_of
 from hwnas.compiler.cost import cost_of
-from hwnas.errors import BudgetError
+from hwnas.errors import BudgetError, HwnasError, RunError
 from hwnas.exporters.artifact import open_artifact
 from hwnas.exporters.criteria import Criteria
 from hwnas.files import read_json, write_bytes, write_json
@@ -41,16 +41,19 @@ from hwnas.latency.table import LatencyTable, load_table, save_table
 from hwnas.progress import Progress
 from hwnas.report.draw import draw_genotype
 from hwnas.rundir import RunDir
+from hwnas.search.backbone import Backbone, takes_backbone
 from hwnas.search.costs import LATENCY, latency_names
 from hwnas.search.evaluators.slices import SliceScores
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.objective import Budget, Objective
 from hwnas.search.pareto import front
+from hwnas.search.storage import JOURNAL, STUDY_NAME
 from hwnas.search.strategy import Outcome
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES
 from hwnas.training.logs import Log, open_sinks
 from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_network
+from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget as Time
 
 if TYPE_CHECKING:
@@ -84,6 +87,7 @@ class Deployment:
         divide: Callable[[float, float], Shares] = divide,
         logs: Sequence[str] = (),
         workers: Workers | None = None,
+        place: searching.StudyPlace | None = None,
     ) -> None:
         self.run = run
         self.settings = settings
@@ -91,6 +95,7 @@ class Deployment:
         self._divide = divide
         self._logs = logs
         self._workers = workers or Workers()
+        self._place = place or searching.StudyPlace(run / JOURNAL, STUDY_NAME)
         self._started = time.monotonic() if started is None else started
         self.training_threads = len(os.sched_getaffinity(0))
 
@@ -153,6 +158,44 @@ class Deployment:
             spare = f"--table {self.run / TABLE} in another run directory spares the profiling"
             raise BudgetError(error.message, f"{error.hint}; {spare}") from error
 
+    @cached_property
+    def evaluation(self) -> EvaluatorOptions:
+        """How candidates are evaluated, with what the strategy is made for in place of ``auto``."""
+        s = self.settings
+        return evaluating.resolved(s.evaluation, s.strategy, SPACES.get(s.space))
+
+    @property
+    def uses_supernet(self) -> bool:
+        """Whether candidates are scored as slices of one."""
+        return evaluating.SLICES in evaluating.names_of(self.evaluation)
+
+    @cached_property
+    def backbone(self) -> Backbone | None:
+        """The weights of the backbone that the space's method takes as given; prepared now if they are not yet."""
+        s, space = self.settings, SPACES.get(self.settings.space)
+        if not takes_backbone(space):
+            return None
+        options = s.evaluation
+
+        def work() -> None:
+            if options.backbone_weights is not None and options.keymap is not None:
+                file = Path(options.backbone_weights)
+                backbone.take_pretrained(space, self.data, file, options.keymap, self.run.path, self.progress)
+                return
+            backbone.train_backbone(
+                space,
+                self.data,
+                self.run.path,
+                seconds=self.shares().backbone,
+                seed=s.seed,
+                threads=self.training_threads,
+                progress=self.progress,
+            )
+
+        inputs = {"data": s.data, "weights": options.backbone_weights, "keymap": options.keymap}
+        self.run.stage("backbone", work, inputs=inputs, outputs=[backbone.BACKBONE, backbone.REPORT])
+        return backbone.load_backbone(self.run.path)
+
     @property
     def genotype(self) -> Genotype:
         """The one that was chosen."""
@@ -199,7 +242,12 @@ class Deployment:
         path = self.run / SHARES
         if not path.exists():
             total_s = 60 * self.settings.minutes
-            write_json(path, asdict(self._divide(total_s - self._spent_s(), total_s)))
+            shares = self._divide(total_s - self._spent_s(), total_s)
+            if not self.by_gradients:
+                shares = shares if self.uses_supernet else shares.without_supernet()
+                if takes_backbone(SPACES.get(self.settings.space)) and not self.settings.evaluation.backbone_weights:
+                    shares = shares.with_backbone()
+            write_json(path, asdict(shares))
         return Shares(**read_json(path, "time plan"))
 
     def _spent_s(self) -> float:
@@ -211,6 +259,8 @@ class Deployment:
         """Train the supernet, a gradient method's or one of shared weights; goes on from its checkpoint."""
         if self.by_gradients:
             return relaxation.train(self, TABLE)
+        if not self.uses_supernet:
+            return {}
         report = "supernet.json"
 
         def work() -> None:
@@ -224,6 +274,7 @@ class Deployment:
                 log=self.run / "supernet.jsonl",
                 progress=self.progress,
                 sampler=self.settings.sampler,
+                backbone=self.backbone,
             )
             pool = searching.save_pool(sampler, self.run / POOL)
             document = {"steps": trained.steps, "mean_path_ms": trained.mean_path_ms, "sampler": self.settings.sampler}
@@ -235,34 +286,52 @@ class Deployment:
         return document
 
     def search(self) -> dict[str, Any]:
-        """Search the supernet's slices, and let short trainings and the real engine decide among the best; after a
-        gradient method, take what it has led to."""
+        """Search the supernet's slices, and let the beginnings of trainings and the real engine decide among the best;
+        after a gradient method, take what it has led to."""
         if self.by_gradients:
             return relaxation.choose(self, TABLE, CHOSEN, FINALIST)
         outputs = [CHOSEN, GENOTYPE, FINALIST]
-        inputs = {**self.run.fingerprints(TABLE, SUPERNET, POOL), "recipe": self.settings.recipe}
+        read = (TABLE, SUPERNET, POOL) if self.uses_supernet else (TABLE,)
+        inputs = {**self.run.fingerprints(*read), "recipe": self.settings.recipe}
         self.run.stage("search", self._search, inputs=inputs, outputs=outputs)
         shutil.rmtree(self.run / FINALS, ignore_errors=True)
         document: dict[str, Any] = read_json(self.run / CHOSEN, "search result")
         return document
 
-    def _search(self) -> None:
+    def candidates(self) -> SearchResult:
+        """Search among candidates; with others that do, if the study is joined."""
+        s = self.settings
+        read = [TABLE, *map(device_table, table_names(s.devices)), *([SUPERNET] if self.uses_supernet else [])]
         with self._evaluating() as evaluator:
-            found = searching.search_field(
-                self.field,
+            return searching.search_field(
+                evaluating.filtered(self.field, self.data, s.evaluation, s.seed),
                 evaluator,
-                journal=self.run / "study.journal",
+                place=self._place,
+                contract=self.table.contract.to_dict(),
                 identity={
-                    "data": self.settings.data,
-                    **self.run.fingerprints(TABLE, *map(device_table, table_names(self.settings.devices)), SUPERNET),
+                    "data": s.data,
+                    "evaluation": evaluating.identity(self.evaluation),
+                    **self.run.fingerprints(*read),
                 },
                 seconds=self.shares().search,
                 evaluations=None,
                 strategy=self.settings.strategy,
                 seed=self.settings.seed,
                 progress=self.progress,
-                pool=searching.load_pool(self.run / POOL),
+                pool=searching.load_pool(self.run / POOL) if self.uses_supernet else (),
+                limit_s=s.evaluation.time_limit,
             )
+
+    def take_part(self) -> SearchResult:
+        """Evaluate candidates beside the process that leads this search, until that has ended."""
+        if self.by_gradients:
+            raise HwnasError("a search by gradients has no candidates to share", "leave out --join")
+        if self.uses_supernet and "supernet" not in self.run.stamps():
+            raise RunError(f"the supernet of {self.run.path} is not trained yet", "join when candidates are searched")
+        return self.candidates()
+
+    def _search(self) -> None:
+        found = self.candidates()
         winner = self._finals(finals.pick(found, self.budget.p50_ms / finals.margin_of(self.table.contract)))
         save_genotype(self.field.space.decode(winner.decisions).genotype, self.run / GENOTYPE)
         assert winner.checkpoint is not None and winner.measured is not None
@@ -290,37 +359,63 @@ class Deployment:
     def _evaluating(self) -> Iterator[Evaluator | Executor]:
         """What scores candidates: this process, or workers, which are gone before anything is timed again."""
         if not self._workers.remote:
-            yield SliceScores(self.field.space, self.evaluator, self.field.pricing.graph)
+            yield self._evaluator_here()
             return
         with at_work(self._workers, self._work(), self.progress) as executor:
             yield executor
 
     def _work(self) -> Work:
         """What a worker is sent."""
-        s = self.settings
-        supernet = Supernet.of(self.evaluator.shared, self.run.fingerprints(SUPERNET)[SUPERNET])
+        s, supernet = self.settings, None
+        if self.uses_supernet:
+            supernet = Supernet.of(self.evaluator.shared, self.run.fingerprints(SUPERNET)[SUPERNET])
         return Work(
             module_of(s.space),
             s.space,
-            EvaluatorOptions(evaluator="slices"),
+            self.evaluation,
             s.data,
             s.size_hw,
             self.run.path.absolute(),
             s.seed,
             self._workers.placement.threads,
-            supernet=supernet,
+            self.backbone,
+            supernet,
         )
+
+    def _evaluator_here(self) -> Evaluator:
+        s = self.settings
+
+        def slices() -> SliceScores:
+            supernet, field = self.run.fingerprints(SUPERNET)[SUPERNET], self.field
+            return SliceScores(field.space, self.evaluator, field.pricing.graph, supernet=supernet, data=s.data)
+
+        shop = evaluating.Workshop(
+            self.field.space,
+            self.data,
+            self.evaluation,
+            self.run.path,
+            s.seed,
+            self.training_threads,
+            self.progress,
+            self.backbone,
+            slices,
+        )
+        return shop.evaluator()
+
+    def _beginning(self, finalist: finals.Finalist) -> Mapping[str, Tensor] | None:
+        """What a finalist's training begins with: its slice of the supernet, else the backbone, if there is one."""
+        graph = self.field.pricing.graph
+        if self.uses_supernet:
+            return self.evaluator.network(graph(finalist.decisions, (3, *self.evaluator.size_hw))).state_dict()
+        if self.backbone is None:
+            return None
+        return self.backbone.start(graph(finalist.decisions), self.settings.seed)
 
     def _front(self, found: SearchResult) -> list[Outcome]:
         """The Pareto front of the slices; empty where one number was searched for."""
         if not self.objective.also:
             return []
         return front([trial.outcome for trial in found.trials if trial.outcome is not None], self.objective)
-
-    def _beginning(self, finalist: finals.Finalist) -> Mapping[str, Tensor] | None:
-        """What a finalist's training begins with: its slice of the supernet."""
-        graph = self.field.pricing.graph(finalist.decisions, (3, *self.evaluator.size_hw))
-        return self.evaluator.network(graph).state_dict()
 
     def _finals(self, finalists: list[finals.Finalist]) -> finals.Finalist:
         with tempfile.TemporaryDirectory() as scratch:
@@ -337,12 +432,18 @@ class Deployment:
                 measure,
                 folder=self.run / FINALS,
                 training_s=self.shares().train,
-                recipe=RECIPE.with_values(self.settings.recipe),
+                recipe=self._recipe,
                 seed=self.settings.seed,
                 threads=self.training_threads,
                 progress=self.progress,
             )
             return rounds.winner(finalists, self.budget.latency_ms, self.shares().finals)
+
+    @cached_property
+    def _recipe(self) -> Recipe:
+        """How the network is trained; its crops are as large as the space's dilations need them."""
+        recipe = RECIPE.with_values(self.settings.recipe)
+        return evaluating.fitting_recipe(recipe, self.field.space, self.data.images)
 
     @cached_property
     def evaluator(self) -> SliceEvaluator:

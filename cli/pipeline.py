@@ -29,6 +29,7 @@ from hwnas.skeletons.base import expand
 from hwnas.training.network_files import load_network
 
 if TYPE_CHECKING:
+    from hwnas.cli.stages.searching import StudyPlace
     from hwnas.cli.stages.workers import Workers
     from hwnas.cli.verb import Shell
     from hwnas.zoo.resolve import Network
@@ -79,6 +80,7 @@ def _refuse_mistakes(settings: Settings, *, resume: bool) -> None:
     engine_named(ENGINE)
     beforehand.check_names(settings.space, settings.strategy, settings.sampler)
     beforehand.check_objective(settings, resume=resume)
+    beforehand.check_evaluation(settings)
     beforehand.check_data(settings.data)
     beforehand.check_recipe(settings.recipe)
     beforehand.check_teacher(settings.teacher, settings.teacher_weights, settings.data)
@@ -97,8 +99,10 @@ def _data_document(job: Deployment) -> dict[str, Any]:
     }
 
 
-def search(shell: Shell, settings: Settings, run: Path, *, workers: Workers, resume: bool) -> Answer:
-    """A supernet and its search, priced by a table that is given."""
+def search(
+    shell: Shell, settings: Settings, run: Path, *, workers: Workers, resume: bool, place: StudyPlace | None = None
+) -> Answer:
+    """A supernet and its search, priced by a table that is given; ``place`` is where its study is kept."""
     _refuse_mistakes(settings, resume=resume)
     workers.check()
 
@@ -108,13 +112,33 @@ def search(shell: Shell, settings: Settings, run: Path, *, workers: Workers, res
         return Shares(supernet=0.5 * left_s, search=0.1 * left_s, finals=0.32 * left_s, train=left_s)
 
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
-        job = Deployment(opened, settings, shell.progress, started=shell.started, divide=only_search, workers=workers)
+        job = Deployment(
+            opened, settings, shell.progress, started=shell.started, divide=only_search, workers=workers, place=place
+        )
         job.profile()
         for line in [] if job.by_gradients else results.space_lines(job.field.satisfiable.to_dict()):
             shell.progress.say(line)
         supernet = job.supernet()
         document = {"run": str(run), **supernet, **job.search()}
     return Answer(document, lambda console: results.print_search(console, document))
+
+
+def take_part(shell: Shell, settings: Settings, run: Path, *, workers: Workers, place: StudyPlace) -> Answer:
+    """Evaluate candidates of a search that another process leads, until it has ended."""
+    _refuse_mistakes(settings, resume=True)
+    workers.check()
+    with RunDir.join(run, asdict(settings)) as opened:
+        job = Deployment(opened, settings, shell.progress, started=shell.started, workers=workers, place=place)
+        found = job.take_part()
+    document: dict[str, Any] = {
+        "run": str(run),
+        "evaluations": len(found.trials),
+        "evaluations_here": sum(trial.member == found.member for trial in found.trials),
+        "best": dict(found.values),
+        "decisions": dict(found.decisions),
+        "stopped": found.stopped,
+    }
+    return Answer(document, lambda console: results.print_part(console, document))
 
 
 def profile(

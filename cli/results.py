@@ -50,10 +50,14 @@ def space_lines(document: Document) -> list[str]:
     for name, cost in document["costs"].items():
         limit = "" if cost["limit"] is None else f"; {cost['share']:.2%} within {cost['limit']:.5g}"
         lines.append(
-            f"{name}: lowest {cost['lowest']:.5g}, median {cost['median']:.5g}, highest {cost['highest']:.5g}{limit}"
+            f"{name}: " + ", ".join(f"{what} {_priced(cost[what])}" for what in ("lowest", "median", "highest")) + limit
         )
     limited = sum(cost["limit"] is not None for cost in document["costs"].values())
     return [*lines, f"within all limits: {document['share']:.2%}"] if limited > 1 else lines
+
+
+def _priced(value: float | None) -> str:
+    return "beyond the table" if value is None else f"{value:.5g}"
 
 
 def print_search(console: Console, document: Document) -> None:
@@ -69,6 +73,13 @@ def print_search(console: Console, document: Document) -> None:
         console.print(
             f"supernet     {document['steps']} gradient steps, paths of {document['mean_path_ms']:.2f} ms in the mean"
         )
+
+
+def print_part(console: Console, document: Document) -> None:
+    """What a process did that took part in a search."""
+    best = ", ".join(f"{name} {value:.4g}" for name, value in document["best"].items())
+    console.print(f"candidates   {document['evaluations_here']} evaluated here, {document['evaluations']} in all")
+    console.print(f"best so far  {best}", markup=False)
 
 
 def print_table(console: Console, document: Document) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
+from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.options import (
     BudgetAtOption,
     BudgetOption,
@@ -26,7 +31,9 @@ from hwnas.cli.options import (
     parse_budget_ms,
 )
 from hwnas.cli.output import Answer
+from hwnas.cli.studies import StorageOption, StudyOption
 from hwnas.cli.verb import Shell, verb
+from hwnas.errors import HwnasError
 
 
 @verb(
@@ -40,6 +47,7 @@ def command(
     budget: BudgetOption,
     table: TablesOption,
     run: RunOption,
+    evaluation: EvaluatorOptions,
     minutes: MinutesOption = 15.0,
     method: MethodOption = None,
     space: SearchedSpaceOption = None,
@@ -53,6 +61,11 @@ def command(
     workers: WorkersOption = None,
     ray: RayOption = None,
     worker_cpus: WorkerCpusOption = None,
+    storage: StorageOption = None,
+    study: StudyOption = None,
+    join: Annotated[
+        bool, typer.Option("--join", help="Evaluate candidates of the search that is under way in this run directory.")
+    ] = False,
     resume: ResumeOption = False,
 ) -> Answer:
     """Search a space for the most accurate network within a latency budget, priced by a table.
@@ -62,7 +75,9 @@ def command(
     from hwnas.cli import pipeline
     from hwnas.cli.methods import settled
     from hwnas.cli.settings import Settings
+    from hwnas.cli.stages.searching import place_of_study
     from hwnas.cli.stages.workers import Workers
+    from hwnas.search.database import address_of
     from hwnas.shapes import parse_size
 
     settings = Settings(
@@ -79,6 +94,14 @@ def command(
         objective=objective,
         limits=tuple(limit or ()),
         confidence=confidence,
+        storage=None if storage is None else address_of(storage),
+        study=None if storage is None else study or run.resolve().name,
+        evaluation=evaluation,
     )
+    if join and resume:
+        raise HwnasError("a search is either joined or resumed", "--join while another process is at it, else --resume")
+    place = place_of_study(run, storage, study, join=join)
     spread = Workers(workers, ray, worker_cpus) if ray is not None else Workers(workers or 1, None, worker_cpus)
-    return pipeline.search(shell, settings, run, workers=spread, resume=resume)
+    if join:
+        return pipeline.take_part(shell, settings, run, workers=spread, place=place)
+    return pipeline.search(shell, settings, run, workers=spread, resume=resume, place=place)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.latency.measure import Setting
 
 
@@ -37,6 +38,14 @@ class Settings:
     objective: str = "miou"
     limits: tuple[str, ...] = ()
     """Upper limits of further costs, ``NAME=NUMBER``."""
+
+    storage: str | None = None
+    """URL of the database that keeps the study, without its password; else a journal in the run directory does."""
+    study: str | None = None
+    """The name of the study there."""
+
+    evaluation: EvaluatorOptions = field(default_factory=EvaluatorOptions)
+    """How candidates are evaluated."""
 
     @property
     def engine_setting(self) -> Setting:

@@ -61,6 +61,19 @@ class RunDir:
             raise
 
     @classmethod
+    def join(cls, path: Path, config: Mapping[str, Any], *, may_differ: Collection[str] = ()) -> RunDir:
+        """A run that another process is at work on, to take part in; its files are that one's to write.
+
+        RunError if there is no run, or one of another configuration.
+        """
+        if not path.exists():
+            raise RunError(f"there is no run to join in {path}", "check the path, or leave out --join to begin one")
+        _check_place(path, resume=True)
+        recorded = read_config(path)
+        _compare(path, recorded, json.loads(json.dumps(dict(config))), may_differ)
+        return cls(path, recorded, None)
+
+    @classmethod
     def look(cls, path: Path) -> RunDir:
         """A run's directory, or a folder with copies of some of its files, to read from: nothing is locked."""
         return cls(path, {}, None)

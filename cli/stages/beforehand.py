@@ -57,6 +57,28 @@ def check_objective(settings: Settings, *, resume: bool) -> None:
     check_options(name, options)
 
 
+def check_evaluation(settings: Settings) -> None:
+    """That candidates can be evaluated as asked for: names, files, and what a pre-filter was shown to be worth."""
+    from hwnas.cli.stages.evaluating import check_options
+    from hwnas.compiler.keymap import read_pretrained
+    from hwnas.search.backbone import takes_backbone
+    from hwnas.search.evaluators.zero_cost import ZERO_COST
+    from hwnas.search.prefilter import measured_score
+
+    options = settings.evaluation
+    check_options(options)
+    if options.backbone_weights is not None and not takes_backbone(SPACES.get(settings.space)):
+        able = [name for name in SPACES.names() if takes_backbone(SPACES.get(name))]
+        raise HwnasError(f"the space {settings.space} takes no pretrained backbone", f"these do: {', '.join(able)}")
+    if options.backbone_weights is not None:
+        read_pretrained(Path(options.backbone_weights))
+    if options.prefilter is not None:
+        ZERO_COST.get(options.prefilter)
+        study = None if options.prefilter_study is None else Path(options.prefilter_study)
+        facts = {"space": settings.space, "data": settings.data, "size_hw": list(settings.size_hw)}
+        measured_score(options.prefilter, study, facts)
+
+
 def check_given_table(path: Path, size_hw: tuple[int, int], setting: Setting) -> None:
     """That a latency table can be read and was measured in this setting."""
     check_table(load_table(path), size_hw, setting)

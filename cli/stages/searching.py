@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.cli.stages.data import TrainingData
-from hwnas.errors import BudgetError, TableError
+from hwnas.errors import BudgetError, HwnasError, RunError, TableError
 from hwnas.files import read_json, write_json
 from hwnas.ir.opgraph import OpGraph
-from hwnas.latency.costs.base import Population
 from hwnas.latency.model import TableModel
 from hwnas.search.costs import LATENCY, SearchCosts
 from hwnas.search.executor import Executor
@@ -28,7 +27,7 @@ from hwnas.search.strategy import Evaluator
 from hwnas.shapes import Shape, Value
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions, SearchSpace
-from hwnas.spaces.decisions import decisions_from_json
+from hwnas.spaces.decisions import canonical, decisions_from_json
 from hwnas.spaces.narrowed import NarrowedSpace, options_in_use
 from hwnas.supernet.samplers.base import SAMPLERS, Grounds, PathSampler, Steered
 from hwnas.supernet.samplers.within_budget import WithinBudget
@@ -46,6 +45,9 @@ PATH_HEADROOM = 1.25
 
 POOL = 400
 """Genotypes drawn to see what a budget leaves of a space."""
+
+LOOKED_AT = 200
+"""Genotypes that are looked at to see whether a table lacks anything."""
 
 SCORE_AT = 0.5
 """Slices are scored on images of this fraction of the height and width, in a quarter of the time."""
@@ -67,12 +69,7 @@ class Pricing:
         self._shape: Shape = (3, *size_hw)
         self._classes = classes
         self._objective = objective
-        self.many = SearchCosts(Population(space, size_hw, classes, rng), tables, objective.needs)
-
-    @property
-    def unpriced(self) -> TableError | None:
-        """Why some genotype could not be priced, if one could not."""
-        return self.many.unpriced
+        self.many = SearchCosts(space, size_hw, classes, tables, rng, objective.needs)
 
     def graph(self, decisions: Decisions, shape: Shape | None = None) -> OpGraph:
         """The op graph of ``decisions``, at the run's size or at another."""
@@ -123,8 +120,10 @@ def lay_out(
     try:
         found = satisfiable(space, pricing.many, objective, rng, budgets=budgets)
     except BudgetError:
-        if pricing.unpriced is not None:  # what the table lacks may be what would meet it
-            raise pricing.unpriced from None
+        if (
+            lacking := _lacking(space, pricing.many, rng)
+        ) is not None:  # what the table lacks may be what would meet it
+            raise lacking from None
         raise
     within_ms = objective.limits[LATENCY]
     limit_ms = PATH_HEADROOM * within_ms
@@ -137,6 +136,14 @@ def lay_out(
     feasible = FeasibleSpace(narrowed, pool, lambda decisions: objective.excess(pricing.costs(decisions)) <= 0)
     problem = Problem(feasible, objective, pricing.costs, price_many=pricing.many.of_many)
     return Field(narrowed, pricing, problem, limit_ms, found)
+
+
+def _lacking(space: SearchSpace, costs: SearchCosts, rng: np.random.Generator) -> TableError | None:
+    """What a table lacks of some genotypes, if it does."""
+    drawn = [canonical(space, space.sample(rng)) for _ in range(LOOKED_AT)]
+    totals = np.sum(list(costs.of_many(drawn).values()), axis=0)
+    without = np.flatnonzero(~np.isfinite(totals))
+    return costs.why_unpriced(drawn[without[0]]) if len(without) else None
 
 
 def train_supernet(
@@ -257,31 +264,80 @@ def score_size(data: TrainingData) -> tuple[int, int]:
     return round(height * SCORE_AT), round(width * SCORE_AT)
 
 
+@dataclass(frozen=True)
+class StudyPlace:
+    """Where a search keeps its study: a journal file or a storage URL, and the study's name there."""
+
+    where: Path | str
+    name: str
+    join: bool = False
+    """Whether to take part in a search that is under way."""
+
+
+def place_of_study(run: Path, storage: str | None, study: str | None, *, join: bool = False) -> StudyPlace:
+    """In the database ``storage`` under the name ``study``, else that of the run directory; else in its journal."""
+    from hwnas.search.storage import JOURNAL, STUDY_NAME
+
+    if storage is not None:
+        return StudyPlace(storage, study or run.resolve().name, join)
+    if study is not None:
+        raise HwnasError("--study names a study of a database", "give the database too: --storage URL")
+    return StudyPlace(run / JOURNAL, STUDY_NAME, join)
+
+
 def search_field(
     field: Field,
     evaluator: Evaluator | Executor,
     *,
-    journal: Path,
+    place: StudyPlace,
     identity: Mapping[str, object],
+    contract: Mapping[str, object] | None = None,
     seconds: float,
     evaluations: int | None,
     strategy: str,
     seed: int,
     progress: Progress,
     pool: Sequence[Decisions] = (),
+    limit_s: float | None = None,
 ) -> SearchResult:
-    """Search until ``seconds`` have passed or ``evaluations`` are recorded; goes on with what ``journal`` holds.
+    """Search until ``seconds`` have passed or ``evaluations`` are recorded; goes on with what the study holds.
 
-    ``pool`` is what strategies that take one begin with.
+    ``pool`` is what strategies that take one begin with. One candidate is evaluated for ``limit_s`` seconds at most.
     """
+    from hwnas.search.executor import InProcess
+    from hwnas.search.joining import WhileLed, wait_for_neighbours
     from hwnas.search.run import search
-    from hwnas.search.study import open_study
+    from hwnas.search.study import open_study, seed_of
 
-    study = open_study(journal, field.problem, identity=identity, seed=seed)
-    at_once = evaluator.slots if isinstance(evaluator, Executor) else 1
-    seconds -= sum(trial.duration_s for trial in study.finished) / at_once  # what earlier lives have used
-    options = {"pool": pool} if takes_pool(strategy) else {}
-    proposer = make_strategy(strategy, field.problem, seed=seed, **options)
-    return search(
-        field.problem, proposer, evaluator, study, evaluations=evaluations, deadline_s=seconds, progress=progress
+    study = open_study(
+        place.where,
+        field.problem,
+        identity=identity,
+        seed=seed,
+        join=place.join,
+        name=place.name,
+        contract=contract,
     )
+    if place.join and not study.is_led:
+        study.close()
+        raise RunError(f"no process is at work on the study {place.name}", "begin the search, or go on with --resume")
+    executor = evaluator if isinstance(evaluator, Executor) else InProcess(evaluator, limit_s=limit_s)
+    used_s = sum(trial.duration_s for trial in study.finished if trial.stream == study.stream) / executor.slots
+    options = {"pool": pool} if takes_pool(strategy) else {}
+    try:
+        proposer = make_strategy(strategy, field.problem, seed=seed_of(seed, study.stream), **options)
+        if place.join:
+            proposer = WhileLed(proposer, study)
+        return search(
+            field.problem,
+            proposer,
+            executor,
+            study,
+            evaluations=evaluations,
+            deadline_s=seconds - used_s,
+            progress=progress,
+        )
+    finally:
+        study.close()
+        if not place.join:  # what is timed next must have the cores for itself
+            wait_for_neighbours(study)

@@ -200,6 +200,11 @@ def without_password(url: str) -> str:
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:…@", url)
 
 
+def address_of(url: str) -> str:
+    """``url`` without its password, as a run's settings keep it: PGPASSWORD or ~/.pgpass then have it."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1@", url)
+
+
 def damaged_database(where: str, url: str) -> RunError:
     """An SQLite file whose pages are not what they were."""
     path = sqlite_path(url)

@@ -50,6 +50,8 @@ class SearchResult:
     evaluations: int
     trials: tuple[Trial, ...]
     stopped: Stopped
+    member: int = 0
+    """What this process is known by in ``Trial.member``."""
 
 
 def search(
@@ -167,7 +169,8 @@ class _Loop:
                 "give the search more time, or look at the notes of its trials",
             )
         outcome = self.best.outcome
-        return SearchResult(outcome.request.decisions, outcome.values, len(self.trials), tuple(self.trials), stopped)
+        trials, member = tuple(self.trials), self.study.member
+        return SearchResult(outcome.request.decisions, outcome.values, len(trials), trials, stopped, member)
 
     def _begin(self, most: int | None) -> bool:
         """Begin an evaluation: of what was cut off first, then of what the strategy asks for. False: nothing to do now.

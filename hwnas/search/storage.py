@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 JOURNAL = "study.journal"
 """The name of the journal in a run directory."""
 
+STUDY_NAME = "search"
+"""The name of the study in a run's journal."""
+
 
 class Store(Protocol):
     """A storage that several processes work on. ``where`` is how it may be named to users."""

@@ -24,6 +24,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from hwnas import __version__
 from hwnas.errors import RunError
 from hwnas.ir.serialize import genotype_to_dict
@@ -31,7 +33,7 @@ from hwnas.search.members import BEAT_S, Member, machine
 from hwnas.search.patience import patiently
 from hwnas.search.problem import Problem
 from hwnas.search.reading import CONTRACT, IDENTITY, WORK
-from hwnas.search.storage import Store, open_store
+from hwnas.search.storage import STUDY_NAME, Store, open_store
 from hwnas.search.strategy import Outcome, Request
 from hwnas.search.trial import (
     CLAIM,
@@ -53,7 +55,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 SCHEMA_VERSION = 2
-STUDY_NAME = "search"
 MEMBER = "member:"
 """Begins the user attributes of the study with a note of each member."""
 
@@ -378,6 +379,11 @@ def open_study(
         optuna.logging.set_verbosity(verbosity)
     _keep_beating(study)
     return study
+
+
+def seed_of(seed: int, stream: int) -> int:
+    """The seed of a process's strategy: those that join a search must not ask for what it asks for."""
+    return seed if stream == 0 else int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
 
 
 def _find_or_create(
