@@ -29,7 +29,6 @@ from hwnas.cli.stages.data import TrainingData, open_training_data
 from hwnas.cli.stages.profiling import profile_space
 from hwnas.cli.stages.training import train_genotype
 from hwnas.files import write_json
-from hwnas.latency.costs.base import Population
 from hwnas.latency.measure import Setting
 from hwnas.latency.model import TableModel
 from hwnas.latency.table import load_table
@@ -137,10 +136,11 @@ class Tabulation:
 
     def write(self, model: TableModel) -> None:
         """The benchmark file, of what is there."""
-        population = Population(self.space, self.options.size, self.data.classes, np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        priced = SearchCosts(self.space, self.options.size, self.data.classes, {"table": model}, rng)
         by_key = {key_of(self.space, decisions): decisions for decisions in self.genotypes}
         keys = [key for key in by_key if key in self.scores.rows or key in self.trainings.rows]
-        costs = SearchCosts(population, {"table": model}).of_many([by_key[key] for key in keys], COSTS)
+        costs = priced.of_many([by_key[key] for key in keys], COSTS)
         items = {
             key: {
                 "costs": [round(float(costs[name][index]), 6) for name in COSTS],

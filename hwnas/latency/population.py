@@ -99,10 +99,10 @@ class PopulationModel:
         twin._price(model)
         return twin
 
-    def predict_many(self, decisions: Sequence[Mapping[str, Value]]) -> Floats:
+    def predict_many(self, decisions: Sequence[Mapping[str, Value]], *, unpriced: float | None = None) -> Floats:
         """Predicted p50 in milliseconds of each, shape (N,). Choices that are not active may be absent.
 
-        Raises TableError if one of them needs a kernel that the table cannot price.
+        One that needs a kernel which the table cannot price is ``unpriced``, or raises TableError if that is None.
         """
         rows = np.zeros((len(decisions), len(self._columns)), dtype=np.int64)
         for column, (name, index) in enumerate(self._columns):
@@ -111,8 +111,9 @@ class PopulationModel:
         for part in self._parts:
             total += part.of(rows)
         without = np.flatnonzero(np.isnan(total))
-        if len(without):
+        if len(without) and unpriced is None:
             raise self._reason(rows[without[:1]])
+        total[without] = np.nan if unpriced is None else unpriced
         return total
 
     def expected_ms(self, probabilities: Mapping[str, Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ from hwnas.errors import HwnasError, TableError
 from hwnas.latency.costs.base import COSTS, CostModel, CostSetting, Population, PopulationCosts, cost_model
 from hwnas.latency.costs.predicted import PredictedLatency
 from hwnas.latency.model import TableModel
-from hwnas.spaces.base import Decisions
+from hwnas.spaces.base import Decisions, SearchSpace
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -30,7 +30,15 @@ class SearchCosts:
     short narrows the search.
     """
 
-    def __init__(self, population: Population, tables: Mapping[str, TableModel], needed: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        size_hw: tuple[int, int],
+        classes: int,
+        tables: Mapping[str, TableModel],
+        rng: np.random.Generator,
+        needed: Iterable[str] = (),
+    ) -> None:
         latencies = latency_names(tables)
         first = next(iter(tables.values()), None)
         setting = CostSetting() if first is None else CostSetting(first.table, first.table.contract.precision)
@@ -45,36 +53,31 @@ class SearchCosts:
             else:
                 models.append(cost_model(name, setting))
         self.names = tuple(names)
-        self._costs = PopulationCosts(models, population)
+        self._population = Population(space, size_hw, classes, rng, unpriced=math.inf)
+        self._models = models
+        self._costs = PopulationCosts(models, self._population)
         self._known: dict[tuple[tuple[str, Any], ...], Mapping[str, float]] = {}
-        self.unpriced: TableError | None = None
-        """Why some candidate could not be priced, if one could not."""
 
     def of(self, decisions: Decisions) -> Mapping[str, float]:
         """Cost → value of canonical decisions; remembered."""
         key = tuple(decisions.items())
         if key not in self._known:
-            self._known[key] = self._one(decisions)
+            self._known[key] = {name: float(values[0]) for name, values in self.of_many([decisions]).items()}
         return self._known[key]
 
     def of_many(self, decisions: Sequence[Decisions], names: Iterable[str] | None = None) -> dict[str, Floats]:
         """Cost → values, shape (N,), of ``names``, or of all; infinite where a table has no price."""
-        wanted = tuple(self.names if names is None else names)
-        try:
-            return self._costs.of_many(decisions, wanted)
-        except TableError:
-            rows = [self._one(each, wanted) for each in decisions]
-            return {name: np.array([row[name] for row in rows]) for name in wanted}
+        return self._costs.of_many(decisions, self.names if names is None else names)
 
-    def _one(self, decisions: Decisions, names: Sequence[str] | None = None) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for name in self.names if names is None else names:
+    def why_unpriced(self, decisions: Decisions) -> TableError | None:
+        """What a table lacks for a candidate, if one lacks anything."""
+        graph = self._population.graph(decisions)
+        for model in self._models:
             try:
-                found[name] = float(self._costs.of_many([decisions], (name,))[name][0])
+                model.of(graph)
             except TableError as error:
-                self.unpriced = error
-                found[name] = math.inf
-        return found
+                return error
+        return None
 
 
 def latency_names(tables: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -49,9 +50,11 @@ class CostRange:
     cheapest: Decisions = field(hash=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON, without the cheapest candidate."""
-        names = ("lowest", "median", "highest", "samples", "limit", "share")
-        return {name: getattr(self, name) for name in names}
+        """JSON, without the cheapest candidate; null for what has no price."""
+        found = {name: getattr(self, name) for name in ("lowest", "median", "highest", "samples", "limit", "share")}
+        return {
+            name: None if value is not None and not math.isfinite(value) else value for name, value in found.items()
+        }
 
 
 @dataclass(frozen=True)

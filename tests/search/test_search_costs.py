@@ -15,10 +15,10 @@ from small_world import SIZE_HW, SmallWorld, synthetic_table
 
 from hwnas.compiler.cost import cost_of
 from hwnas.errors import HwnasError
-from hwnas.latency.costs.base import Population
 from hwnas.latency.model import TableModel
 from hwnas.latency.table import LatencyTable
 from hwnas.search.costs import SearchCosts, latency_names
+from hwnas.skeletons.base import expand
 from hwnas.spaces.decisions import canonical
 
 SPACE = SmallWorld()
@@ -34,9 +34,8 @@ def table() -> LatencyTable:
     return synthetic_table(2)
 
 
-@pytest.fixture
-def population() -> Population:
-    return Population(SPACE, SIZE_HW, 2, np.random.default_rng(0))
+def priced(tables: dict[str, TableModel], *needed: str) -> SearchCosts:
+    return SearchCosts(SPACE, SIZE_HW, 2, tables, np.random.default_rng(0), needed)
 
 
 def drawn(count: int) -> list[dict]:
@@ -44,13 +43,13 @@ def drawn(count: int) -> list[dict]:
     return [canonical(SPACE, SPACE.sample(rng)) for _ in range(count)]
 
 
-def test_every_cost_is_that_of_the_network_on_every_device(table: LatencyTable, population: Population) -> None:
+def test_every_cost_is_that_of_the_network_on_every_device(table: LatencyTable) -> None:
     models = {"here": TableModel(table), "phone": TableModel(slower(table))}
-    costs = SearchCosts(population, models, ("miou", "latency_ms@phone", "peak_activation_bytes"))
+    costs = priced(models, "miou", "latency_ms@phone", "peak_activation_bytes")
     assert set(costs.names) == {"latency_ms", "latency_ms@phone", "params", "macs", "peak_activation_bytes"}
     many = costs.of_many(drawn(6))
     for index, decisions in enumerate(drawn(6)):
-        graph = population.graph(decisions)
+        graph = expand(SPACE.decode(decisions).genotype, (3, *SIZE_HW), 2)
         exact = cost_of(graph)
         found = costs.of(decisions)
         assert found == pytest.approx({name: values[index] for name, values in many.items()})
@@ -60,9 +59,9 @@ def test_every_cost_is_that_of_the_network_on_every_device(table: LatencyTable, 
         assert found["peak_activation_bytes"] == exact.peak_activation_bytes
 
 
-def test_what_a_table_cannot_price_is_over_every_limit(table: LatencyTable, population: Population) -> None:
+def test_what_a_table_cannot_price_is_over_every_limit(table: LatencyTable) -> None:
     entries = {key: entry for key, entry in table.entries.items() if "basic_block" not in key}
-    costs = SearchCosts(population, {"here": TableModel(replace(table, entries=entries))})
+    costs = priced({"here": TableModel(replace(table, entries=entries))})
     with_block = {**drawn(1)[0], "depth": 2, "block2": "basic_block"}
     without = {**with_block, "block2": "conv_3x3"}
     assert costs.of_many([without, with_block], ("latency_ms",))["latency_ms"].tolist() == [
@@ -70,12 +69,14 @@ def test_what_a_table_cannot_price_is_over_every_limit(table: LatencyTable, popu
         np.inf,
     ]
     assert costs.of(with_block)["params"] > 0
-    assert costs.unpriced is not None and "basic_block" in costs.unpriced.message
+    why = costs.why_unpriced(with_block)
+    assert why is not None and "basic_block" in why.message
+    assert costs.why_unpriced(without) is None
 
 
-def test_a_device_without_a_table_is_told(table: LatencyTable, population: Population) -> None:
+def test_a_device_without_a_table_is_told(table: LatencyTable) -> None:
     with pytest.raises(HwnasError, match="latency_ms@tv cannot be told"):
-        SearchCosts(population, {"here": TableModel(table)}, ("latency_ms@tv",))
+        priced({"here": TableModel(table)}, "latency_ms@tv")
 
 
 def test_latencies_are_named_by_table() -> None:

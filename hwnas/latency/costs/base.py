@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,13 +94,25 @@ def cost_model(name: str, setting: CostSetting) -> CostModel:
 
 
 class Population:
-    """A space at one size, as what costs of many genotypes are computed from. Its factors are learned once."""
+    """A space at one size, as what costs of many genotypes are computed from. Its factors are learned once.
 
-    def __init__(self, space: SearchSpace, size_hw: tuple[int, int], classes: int, rng: np.random.Generator) -> None:
+    A genotype for which a table has no price costs ``unpriced``; if that is None, asking for it raises TableError.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        size_hw: tuple[int, int],
+        classes: int,
+        rng: np.random.Generator,
+        *,
+        unpriced: float | None = None,
+    ) -> None:
         self.space = space
         self._size_hw = size_hw
         self._classes = classes
         self._rng = rng
+        self._unpriced = unpriced
         self._learned: PopulationModel | None = None
 
     def graph(self, decisions: Decisions) -> OpGraph:
@@ -110,8 +123,8 @@ class Population:
         """Sums over the nodes (and edges) by ``pricing``, in whatever unit it prices in."""
         if self._learned is None:
             self._learned = PopulationModel(pricing, self.space, self._size_hw, self._classes, self._rng)
-            return self._learned.predict_many
-        return self._learned.repriced(pricing).predict_many
+            return partial(self._learned.predict_many, unpriced=self._unpriced)
+        return partial(self._learned.repriced(pricing).predict_many, unpriced=self._unpriced)
 
     def one_by_one(self, of: Callable[[OpGraph], float]) -> OfMany:
         """What is no sum over nodes: each graph is built."""
