@@ -5,7 +5,8 @@ before and the first on the cell's input, with one of the ops ``skip_connect``, 
 ``zoomed_conv_3x3`` and ``zoomed_double_conv_3x3``. Parameters:
 
 - ``paths``: for each branch the scale s of each layer's input (stride 8·2^s): from 0 on, the same or one more than
-  before. A layer strides where the next one's scale is one more; a skip that strides is a factorized reduction.
+  before. A layer strides where the next one's scale is one more; a skip that strides is a factorized reduction, one
+  between two widths a 1x1 convolution (as in the authors' supernet).
 - ``widths``: for each branch the width behind each layer but the last, as a ratio: there are ``filters`` · 2^(s+3) ·
   width channels. Behind the last layer, and in the head, the ratio is ``head_width``; in the stem ``stem_width``.
 - ``interpolation``: of zoomed ops, ``bilinear`` as trained or ``nearest`` as the authors deploy them.
@@ -60,6 +61,11 @@ class Branch:
         return self.ops[index], self.path[index], self.path[index + 1], self.widths[index]
 
 
+def channels_of(filters: int, stride: int, width: float) -> int:
+    """The authors' ``num_filters``."""
+    return max(1, round(stride * filters * width))
+
+
 @dataclass(frozen=True)
 class _Net:
     """The checked parameters."""
@@ -73,8 +79,7 @@ class _Net:
     attention: bool
 
     def channels(self, stride: int, width: float) -> int:
-        """The authors' ``num_filters``."""
-        return max(1, round(stride * self.filters * width))
+        return channels_of(self.filters, stride, width)
 
 
 def fasterseg(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
@@ -88,7 +93,7 @@ def fasterseg(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
     if net.attention:
         _unread_attention(builder, joined, channels)
     joined = builder.add("fusion/conv", "conv_1x1", [joined], {"channels": channels})
-    logits = _head(builder, "classifier", joined, classes)
+    logits = add_logits(builder, "classifier", joined, classes)
     extra = _auxiliary_heads(builder, net, maps, classes) if net.auxiliary else []
     return builder.finish(full_size(builder, logits), extra)
 
@@ -126,7 +131,7 @@ def shared_layers(branches: Sequence[Branch]) -> list[list[list[int]]]:
 
 def _branch_maps(builder: GraphBuilder, net: _Net) -> list[dict[int, str]]:
     """For each branch its last map at each scale that it reaches."""
-    source = _stem(builder, net)
+    source = add_stem(builder, net.filters, net.stem_width)
     maps: list[dict[int, str]] = [{0: source} for _ in net.branches]
     last = [source] * len(net.branches)
     for index, groups in enumerate(shared_layers(net.branches)):
@@ -141,8 +146,9 @@ def _branch_maps(builder: GraphBuilder, net: _Net) -> list[dict[int, str]]:
     return maps
 
 
-def _stem(builder: GraphBuilder, net: _Net) -> str:
-    widths = [2 * net.channels(stride, net.stem_width) for stride in (2, 4)] + [net.channels(8, net.stem_width)]
+def add_stem(builder: GraphBuilder, filters: int, width: float) -> str:
+    """Three strided layers to stride 8."""
+    widths = [factor * channels_of(filters, stride, width) for factor, stride in ((2, 2), (2, 4), (1, 8))]
     source = builder.add("stem/conv", "conv_3x3", [builder.input], {"channels": widths[0], "stride": 2})
     for number, channels in enumerate(widths[1:], start=1):
         source = builder.add(f"stem/double{number}", "double_conv_3x3", [source], {"channels": channels, "stride": 2})
@@ -157,7 +163,11 @@ def _layer(builder: GraphBuilder, net: _Net, branch: Branch, index: int, name: s
     params: dict[str, Value] = {"channels": net.channels(8 << scale, width)}
     strides = scale > branch.path[index]
     if op == "skip_connect":
-        return builder.add(name, "factorized_reduce", [source], params) if strides else builder.add(name, op, [source])
+        if strides:
+            return builder.add(name, "factorized_reduce", [source], params)
+        if params["channels"] != builder.shape(source)[0]:
+            return builder.add(name, "conv_1x1", [source], params)
+        return builder.add(name, op, [source])
     params["stride"] = 2 if strides else 1
     if op.startswith("zoomed"):
         params["interpolation"] = net.interpolation
@@ -169,16 +179,20 @@ def _merged(builder: GraphBuilder, net: _Net, name: str, maps: dict[int, str]) -
     value = maps[max(maps)]
     for scale in range(max(maps) - 1, -1, -1):
         channels = net.channels(8 << scale, net.head_width)
-        finer, at = maps[scale], f"{name}/merge{8 << scale}"
-        arm = builder.add(f"{at}/arm", "conv_1x1", [value], {"channels": channels})
-        _, height, width = builder.shape(finer)
-        arm = builder.add(f"{at}/resize", "resize_nearest", [arm], {"height": height, "width": width})
-        joined = builder.add(f"{at}/concat", "concat", [arm, finer])
-        value = builder.add(f"{at}/refine", "conv_3x3", [joined], {"channels": channels})
+        value = add_merge(builder, f"{name}/merge{8 << scale}", value, maps[scale], channels)
     return value
 
 
-def _head(builder: GraphBuilder, name: str, source: str, classes: int) -> str:
+def add_merge(builder: GraphBuilder, at: str, value: str, finer: str, channels: int) -> str:
+    """``value`` brought to the size of ``finer`` and joined with it."""
+    arm = builder.add(f"{at}/arm", "conv_1x1", [value], {"channels": channels})
+    _, height, width = builder.shape(finer)
+    arm = builder.add(f"{at}/resize", "resize_nearest", [arm], {"height": height, "width": width})
+    joined = builder.add(f"{at}/concat", "concat", [arm, finer])
+    return builder.add(f"{at}/refine", "conv_3x3", [joined], {"channels": channels})
+
+
+def add_logits(builder: GraphBuilder, name: str, source: str, classes: int) -> str:
     channels = builder.shape(source)[0]
     inside = channels if channels <= WIDE_HEAD else channels // 2
     return builder.add(name, "conv_seg_head", [source], {"channels": inside, "classes": classes})
@@ -198,7 +212,7 @@ def _auxiliary_heads(builder: GraphBuilder, net: _Net, maps: list[dict[int, str]
         found = [branch[scale] for branch in maps if scale in branch]
         if found:
             joined = builder.add(f"head{8 << scale}/concat", "concat", found)
-            heads.append(_head(builder, f"head{8 << scale}", joined, classes))
+            heads.append(add_logits(builder, f"head{8 << scale}", joined, classes))
     return heads
 
 

@@ -12,26 +12,35 @@ at stride 32, as in the authors' search. Choices:
   common. Ops: skip, convolution, two of them, and both zoomed. Widths: 4, 6, 8, 10 and 12 twelfths. The first layer's
   input is the stem.
 
-As in the authors' code, a skip that does not stride is left out, with its width. What they leave to their soft choices
-is ours here: where nothing would be left behind the last striding layer of a branch, its last layer is a convolution.
+A skip that does not stride is an identity, or a 1x1 convolution where its widths differ, as in the authors' supernet;
+the networks that they derive leave it out with its width.
+
+Relaxation: the same choices, soft; branches share what they have in common, and widths are leading channels
+(:mod:`hwnas.skeletons.fasterseg_open`). The authors' γ, β and α are the choices of width, of stride and of op.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwnas.ir.genotype import Genotype
-from hwnas.shapes import Value
+from hwnas.ir.opgraph import OpGraph
+from hwnas.shapes import Shape, Value
 from hwnas.skeletons.fasterseg import OPS, chain_cell
+from hwnas.skeletons.fasterseg_open import open_fasterseg
 from hwnas.spaces.base import SPACES, Candidate, Choice, Decisions
 from hwnas.spaces.decisions import uniform_decisions
+from hwnas.spaces.relaxed import Probabilities, most_probable, own_options
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LAYERS = 16
 STRIDES = (8, 16, 32)
 WIDTHS = tuple(twelfths / 12 for twelfths in (4, 6, 8, 10, 12))
-LAST_OP = "conv_3x3"
 
 
 class FasterSegSpace:
@@ -74,18 +83,34 @@ class FasterSegSpace:
         cells = {f"branch{number}": chain_cell(ops) for number, (ops, _, _) in enumerate(branches, start=1)}
         return Candidate(Genotype(self.name, "fasterseg", cells, params))
 
+    @property
+    def relaxation(self) -> Sequence[Choice]:
+        return self.choices
+
+    def supergraph(self, input_shape: Shape, classes: int) -> OpGraph:
+        """All ways, ops and widths of both branches."""
+        return open_fasterseg(self._layers, self._filters, WIDTHS, input_shape, classes)
+
+    def embed(self, decisions: Decisions) -> dict[str, Value]:
+        return own_options(self.choices, decisions)
+
+    def derive(self, probabilities: Probabilities) -> dict[str, Value]:
+        """The likeliest option of every choice."""
+        return most_probable(self, probabilities)
+
+    def choice_probabilities(self, probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return dict(probabilities)
+
     def _branch(
         self, decisions: Decisions, downs: tuple[int, ...]
     ) -> tuple[tuple[str, ...], tuple[int, ...], tuple[float, ...]]:
         """Ops, path and widths of the branch that strides in the layers ``downs``."""
         path = [sum(down < layer for down in downs) for layer in range(self._layers)]
         ops = [str(decisions[f"s{STRIDES[scale]}.layer{layer}.op"]) for layer, scale in enumerate(path)]
-        behind = downs[-1] + 1 if downs else 0
-        if all(op == "skip_connect" for op in ops[behind:]):
-            ops[-1] = LAST_OP
-        kept = [layer for layer, op in enumerate(ops) if op != "skip_connect" or layer in downs]
-        widths = [_width(decisions[f"s{STRIDES[path[layer + 1]]}.layer{layer + 1}.width"]) for layer in kept[:-1]]
-        return tuple(ops[layer] for layer in kept), tuple(path[layer] for layer in kept), tuple(widths)
+        widths = [
+            _width(decisions[f"s{STRIDES[scale]}.layer{layer}.width"]) for layer, scale in enumerate(path) if layer
+        ]
+        return tuple(ops), tuple(path), tuple(widths)
 
 
 def _whole(value: Value) -> int:

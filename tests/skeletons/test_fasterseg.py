@@ -17,6 +17,7 @@ from hwnas.latency.table import load_table
 from hwnas.skeletons.base import expand
 from hwnas.skeletons.fasterseg import Branch, chain_cell, shared_layers
 from hwnas.spaces.base import SPACES
+from hwnas.spaces.fasterseg import FasterSegSpace
 from hwnas.zoo.catalog import load
 from hwnas.zoo.notation.fasterseg import read_fasterseg, write_fasterseg
 from hwnas.zoo.published import Figure, figures
@@ -177,13 +178,14 @@ def test_error_on_faulty_lists(changes: dict, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_a_branch_of_skips_ends_in_a_convolution() -> None:
-    space = SPACES.get("fasterseg")
-    decisions = space.sample(np.random.default_rng(0))
+def test_a_skip_between_two_widths_is_a_convolution_and_else_nothing() -> None:
+    space, rng = FasterSegSpace(layers=6, filters=4), np.random.default_rng(0)
+    decisions = {choice.name: choice.options[-1] for choice in space.choices}
     decisions |= {choice.name: "skip_connect" for choice in space.choices if choice.name.endswith(".op")}
-    decisions |= {"other": 8, "down32.first": 0, "down32.second0": 14}
-    genotype = space.decode(decisions).genotype
-    assert [node.op for node in genotype.cells["branch2"].nodes] == ["conv_3x3"]
-    assert [node.op for node in genotype.cells["branch1"].nodes] == ["skip_connect", "skip_connect", "conv_3x3"]
-    graph = expand(genotype, (3, 256, 256), 4)
-    assert graph.node("branch1/layer0").op == "factorized_reduce"
+    decisions |= {"other": 8, "down32.first": 0, "down32.second0": 1, "s32.layer3.width": 0.5}
+    graph = expand(space.decode(decisions).genotype, (3, 128, 128), 5)
+    ops = [graph.node(f"branch1/layer{layer}").op for layer in range(6)]
+    assert ops == ["factorized_reduce", "factorized_reduce", "conv_1x1", "conv_1x1", "skip_connect", "skip_connect"]
+    assert space.decode(space.sample(rng)).genotype.cells["branch1"].nodes[-1].name == "layer5"
+
+
