@@ -25,12 +25,12 @@ from hwnas.spaces.base import Decisions
 from hwnas.supernet.prices import Price
 from hwnas.supernet.samplers.base import PathSampler
 from hwnas.supernet.shared import SharedWeights
-from hwnas.training.checkpoint import Checkpoint, Part, part_of_log, part_of_optimizer, weights_in
+from hwnas.training.checkpoint import Checkpoint, Part, part_of_optimizer, weights_in
 from hwnas.training.device import make_fabric, scaler_of
 from hwnas.training.identity import identity_of
 from hwnas.training.logs import Log
 from hwnas.training.loop import Fitted, Hooks, fit
-from hwnas.training.losses import class_weights, make_loss
+from hwnas.training.losses import loss_for
 from hwnas.training.optimizer import make_optimizer
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget, Schedule, Spent
@@ -108,12 +108,10 @@ def train_supernet(
     saved = None
     if checkpoint is not None:
         identity = identity_of(_facts(shared, classes, paths_per_step), arrays, indices, recipe=recipe, seed=seed)
-        saved = Checkpoint(checkpoint, identity, _parts(shared, optimizer, sampler, rng, tally))
-        saved.parts["log"] = part_of_log(lines, lambda: saved.spent.steps)
+        saved = Checkpoint(checkpoint, identity, _parts(shared, optimizer, sampler, rng, tally), lines)
         saved.restore()
     spent = saved.spent if saved else Spent()
-    weight = class_weights(arrays.masks[indices], classes, recipe.balance)
-    loss_of = make_loss(recipe, None if weight is None else weight.to(fabric.device))
+    loss_of = loss_for(recipe, arrays.masks[indices], classes, fabric.device)
     crop_hw = crop_of(recipe, arrays)
     augmentation, start = augmentation_of(recipe, crop_hw), spent.steps * paths_per_step
     with Batches(arrays, indices, recipe.batch, augmentation, seed=seed, start=start, ahead=2) as batches:

@@ -77,11 +77,6 @@ def part_of_optimizer(optimizer: Optimizer) -> Part:
     return Part(tensors, take)
 
 
-def part_of_log(log: Log, step: Callable[[], int]) -> Part:
-    """What has been logged; ``step`` gives the step that is being restored."""
-    return Part(facts=log.state, recall=lambda facts: log.restore(facts, step()))
-
-
 def part_of_scaler(scaler: GradScaler) -> Part:
     """fp16's scale of the loss."""
     return Part(facts=scaler.state_dict, recall=scaler.load_state_dict)
@@ -89,13 +84,21 @@ def part_of_scaler(scaler: GradScaler) -> Part:
 
 @dataclass
 class Checkpoint:
-    """The state of one training in the file ``path``. ``identity`` (JSON) is what the training is of."""
+    """The state of one training in the file ``path``. ``identity`` (JSON) is what the training is of.
+
+    What ``log`` has gathered belongs to the state; lines that it wrote after the state are taken back.
+    """
 
     path: Path
     identity: Mapping[str, Any]
-    parts: dict[str, Part]
+    parts: Mapping[str, Part]
+    log: Log
     spent: Spent = field(default_factory=Spent)
     """As of the last time that it was saved or restored."""
+
+    def __post_init__(self) -> None:
+        log = Part(facts=self.log.state, recall=lambda facts: self.log.restore(facts, self.spent.steps))
+        self.parts = {**self.parts, "log": log}
 
     def save(self, spent: Spent) -> None:
         """Write everything as it is after ``spent``; see :meth:`take`."""
@@ -148,7 +151,7 @@ class Checkpoint:
         tensors, document = read_checkpoint(path)
         was, now = ({name: each.get(name) for name in SAME} for each in (document["identity"], self.identity))
         self._check(path, was, now)
-        document["facts"]["log"] = self.parts["log"].facts()
+        document["facts"]["log"] = self.log.state()
         self._put_back(path, tensors, document)
 
     def _check(self, path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -96,6 +96,12 @@ def make_loss(recipe: Recipe, weight: Tensor | None = None) -> Loss:
     return loss
 
 
+def loss_for(recipe: Recipe, masks: np.ndarray, classes: int, device: torch.device) -> Loss:
+    """The recipe's loss, with class weights from the pixels of ``masks`` (N, H, W) uint8, on ``device``."""
+    weight = class_weights(masks, classes, recipe.balance)
+    return make_loss(recipe, None if weight is None else weight.to(device))
+
+
 def strided(masks: Tensor, stride: int) -> Tensor:
     """The rows and columns (N, h, w) int64 of masks (N, H, W) that a loss looks at."""
     return masks[:, stride // 2 :: stride, stride // 2 :: stride].long()

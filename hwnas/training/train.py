@@ -25,13 +25,7 @@ from hwnas.progress import Progress
 from hwnas.skeletons.base import task_of
 from hwnas.training.average import moving_average
 from hwnas.training.batchnorm import recalibrate
-from hwnas.training.checkpoint import (
-    Checkpoint,
-    part_of_log,
-    part_of_module,
-    part_of_optimizer,
-    part_of_scaler,
-)
+from hwnas.training.checkpoint import Checkpoint, part_of_module, part_of_optimizer, part_of_scaler
 from hwnas.training.device import (
     channels_last,
     deterministic,
@@ -46,7 +40,7 @@ from hwnas.training.group import Group
 from hwnas.training.identity import identity_of, tensors_digest
 from hwnas.training.logs import Log
 from hwnas.training.loop import Fitted, Hooks, fit
-from hwnas.training.losses import Loss, class_weights, make_loss
+from hwnas.training.losses import Loss, loss_for
 from hwnas.training.optimizer import make_optimizer
 from hwnas.training.parallel import Parallel
 from hwnas.training.recipe import Recipe
@@ -117,13 +111,12 @@ def train_network(
             "a training that is bounded by time follows the clock, and is never the same twice", "bound it by --steps"
         )
     assert begun is None or checkpoint is not None, "a training that goes on from another has a checkpoint of its own"
+    if teacher is not None:
+        check_teacher(teacher, classes)
     fabric = make_fabric(recipe, device=device, threads=threads, group=group)
     parallel = Parallel(fabric)
     network = _first(graph_at, arrays, classes, initial, seed, fabric)
-    if teacher is not None:
-        check_teacher(teacher, classes)
-    weight = class_weights(arrays.masks[indices], classes, recipe.balance)
-    loss_of = make_loss(recipe, None if weight is None else weight.to(fabric.device))
+    loss_of = loss_for(recipe, arrays.masks[indices], classes, fabric.device)
     if not parallel.leads:
         log, progress = Log(), None
     log = log if isinstance(log, Log) else Log(log)
@@ -136,7 +129,6 @@ def train_network(
         indices,
         recipe,
         budget,
-        until,
         loss_of,
         teacher,
         seed,
@@ -150,18 +142,9 @@ def train_network(
         if repeatable:
             stack.enter_context(deterministic(device))
         if checkpoint is not None:
-            facts = {
-                "network": fingerprint(network.graph),
-                "classes": classes,
-                "budget": asdict(budget),
-                "initial": tensors_digest(initial),
-                "teacher": "" if teacher is None else teacher.identity,
-                "repeatable": [device, torch.get_num_threads()] if repeatable else [],
-                "devices": fabric.world_size,
-            }
-            identity = identity_of(facts, arrays, indices, recipe=recipe, seed=seed)
-            stack.enter_context(training.keep(checkpoint, identity, checkpoint_seconds, begun))
-        fitted = training.run()
+            facts = training.facts(classes, initial, [device, torch.get_num_threads()] if repeatable else [])
+            stack.enter_context(training.keep(checkpoint, facts, checkpoint_seconds, begun))
+        fitted = training.run(until)
         if parallel.leads:
             count = STATISTICS if until >= 1 else STATISTICS // 4
             recalibrate(network, _full_images(arrays, indices, fabric, count))
@@ -180,7 +163,6 @@ class _Training:
     indices: np.ndarray
     recipe: Recipe
     budget: Budget
-    until: float
     loss_of: Loss
     teacher: Teacher | None
     seed: int
@@ -195,6 +177,19 @@ class _Training:
         self.average = moving_average(self.network, self.recipe.ema) if self.recipe.ema else None
         self.hooks = Hooks(after_step=self._after_step if self.average is not None else None)
 
+    def facts(self, classes: int, initial: Mapping[str, Tensor] | None, repeatable: list[Any]) -> dict[str, Any]:
+        """What a checkpoint of this training is of."""
+        what = {
+            "network": fingerprint(self.network.graph),
+            "classes": classes,
+            "budget": asdict(self.budget),
+            "initial": tensors_digest(initial),
+            "teacher": "" if self.teacher is None else self.teacher.identity,
+            "repeatable": repeatable,
+            "devices": self.fabric.world_size,
+        }
+        return identity_of(what, self.arrays, self.indices, recipe=self.recipe, seed=self.seed)
+
     def keep(
         self, path: Path, identity: Mapping[str, Any], seconds: float, begun: Path | None
     ) -> AbstractContextManager[None]:
@@ -204,8 +199,7 @@ class _Training:
             parts["average"] = part_of_module(self.average)
         if self.scaler is not None:
             parts["scaler"] = part_of_scaler(self.scaler)
-        saved = Checkpoint(path, identity, parts)
-        parts["log"] = part_of_log(self.log, lambda: saved.spent.steps)
+        saved = Checkpoint(path, identity, parts, self.log)
         if not saved.restore():
             if begun is not None:
                 saved.begin_from(begun)
@@ -217,12 +211,11 @@ class _Training:
             self.hooks = replace(self.hooks, checkpoint=saved.take, checkpoint_seconds=seconds)
         return saved.kept()
 
-    def run(self) -> Fitted:
-        """Spend what is left of the budget; the network then has the weights that the recipe keeps."""
+    def run(self, until: float) -> Fitted:
+        """Spend the budget up to that fraction of it; the network then has the weights that the recipe keeps."""
         for crop_hw, end in phases(self.recipe, self.arrays):
-            until = min(end, self.until)
-            if self.budget.fraction(self.spent) < until:
-                self.spent = self._phase(crop_hw, until).spent
+            if self.budget.fraction(self.spent) < min(end, until):
+                self.spent = self._phase(crop_hw, min(end, until)).spent
         if self.average is not None:
             _copy_parameters(self.average.module, self.network)
         return Fitted(self.spent, tuple(self.log.losses))

@@ -21,12 +21,12 @@ from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.opgraph import OpGraph
 from hwnas.search.gradient.step import Batch, RelaxedStep
 from hwnas.supernet.relaxed import RelaxedNetwork
-from hwnas.training.checkpoint import Checkpoint, part_of_log, part_of_module, part_of_optimizer
+from hwnas.training.checkpoint import Checkpoint, part_of_module, part_of_optimizer
 from hwnas.training.device import own_randomness, scaler_of, seed_step
 from hwnas.training.identity import data_facts, identity_of
 from hwnas.training.logs import Log
 from hwnas.training.loop import Fitted, Hooks, fit
-from hwnas.training.losses import class_weights, make_loss
+from hwnas.training.losses import loss_for
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget, Schedule, Spent
 from hwnas.training.sizes import augmentation_of, crop_of, logits_node
@@ -80,8 +80,7 @@ class SegmentationLoss:
         cls, network: RelaxedNetwork, fabric: Fabric, recipe: Recipe, arrays: Arrays, indices: np.ndarray, classes: int
     ) -> SegmentationLoss:
         """With the recipe's loss, and its class weights from the masks at ``indices``."""
-        weight = class_weights(arrays.masks[indices], classes, recipe.balance)
-        return cls(network, fabric, make_loss(recipe, None if weight is None else weight.to(fabric.device)))
+        return cls(network, fabric, loss_for(recipe, arrays.masks[indices], classes, fabric.device))
 
     def __call__(self, weights: Mapping[str, Tensor], batch: Batch) -> Tensor:
         images, masks = self.fabric.to_device(batch)
@@ -127,8 +126,7 @@ def fit_relaxation(
         identity = identity_of(dict(facts or {}), arrays, halves.weights, recipe=recipe, seed=seed)
         identity["relaxed_on"] = data_facts(arrays, halves.relaxation)
         parts = {"network": part_of_module(network), "optimizer": part_of_optimizer(optimizer), **step.parts()}
-        saved = Checkpoint(checkpoint, identity, parts)
-        saved.parts["log"] = part_of_log(lines, lambda: saved.spent.steps)
+        saved = Checkpoint(checkpoint, identity, parts, lines)
         saved.restore()
     spent = saved.spent if saved else Spent()
 
