@@ -69,9 +69,9 @@ class SmallWorld:
 SPACES.register(SPACE, SmallWorld())
 
 
-def synthetic_table(classes: int) -> LatencyTable:
+def synthetic_table(classes: int, space: str = SPACE) -> LatencyTable:
     """Made-up times, in proportion to a kernel's work, for every kernel of the space; labelled as this machine's."""
-    factors = space_factors(SPACES.get(SPACE), SIZE_HW, classes, np.random.default_rng(0))
+    factors = space_factors(SPACES.get(space), SIZE_HW, classes, np.random.default_rng(0))
     keys = [key for key in factors.expected_counts() if isinstance(key, LatencyKey)]
     entries = {key.text: Entry(0.01 + rough_cost(key) / 1e8) for key in keys}
     return LatencyTable(
