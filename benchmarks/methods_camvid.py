@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-METHODS = ("darts", "auto-deeplab", "cas", "gas", "proxyless")
+METHODS = ("darts", "auto-deeplab", "cas", "gas", "fasterseg", "proxyless")
 LONG = ("auto-deeplab", "cas")
 
 
@@ -93,7 +93,9 @@ def _hwnas(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 def _print(found: Sequence[tuple[Row, dict[str, Any] | str]]) -> int:
     over = 0
-    print(f"{'':<20} {'val mIoU':>8} {'predicted':>10} {'measured':>9} {'budget':>7} {'search':>7} {'all':>6} {'gap':>6}")
+    print(
+        f"{'':<20} {'val mIoU':>8} {'predicted':>10} {'measured':>9} {'budget':>7} {'search':>7} {'all':>6} {'gap':>6}"
+    )
     for row, document in found:
         if isinstance(document, str):
             print(f"{row.name:<20} {document}")

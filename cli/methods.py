@@ -64,7 +64,9 @@ def settled(
             "leave --strategy and --sampler out, or --method",
         )
     if options and found.gradient is None:
-        raise HwnasError(f"the method {name} takes no options", f"give them to its strategy: --strategy {found.strategy}")
+        raise HwnasError(
+            f"the method {name} takes no options", f"give them to its strategy: --strategy {found.strategy}"
+        )
     chosen = found.space_for(space, _sizes(found, size_hw), 5)
     own = {"space": chosen, "strategy": found.strategy or "evolution", "sampler": found.sampler}
     return {"method": name, "method_options": options, **own}

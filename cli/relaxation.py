@@ -16,6 +16,7 @@ from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.serialize import save_genotype
 from hwnas.latency.model import TableModel
 from hwnas.search.make import parse_call
+from hwnas.skeletons.base import expand
 from hwnas.training.metrics import evaluate
 from hwnas.training.network_files import GENOTYPE
 from hwnas.training.schedule import Budget as Time
@@ -23,8 +24,11 @@ from hwnas.training.schedule import Budget as Time
 if TYPE_CHECKING:
     from hwnas.cli.deployment import Deployment
     from hwnas.search.gradient.repair import Repaired
+    from hwnas.training.distill import NetworkTeacher
 
 REPORT = "supernet.json"
+TEACHER_SHARE = 0.4
+"""Of the derived network's training, where a teacher comes first."""
 ATTEMPTS = 6
 """Genotypes that are measured, each sought under a tighter limit than the one before."""
 
@@ -94,12 +98,15 @@ def _chosen(job: Deployment, finalist: str) -> dict[str, Any]:
     repaired, measured = _measured(job, ground, relaxation)
     genotype = ground.space.decode(repaired.decisions).genotype
     save_genotype(genotype, job.run / GENOTYPE)
+    seconds = max(job.shares().finals, 0.5)
+    teacher = _teacher(job, ground, relaxation, TEACHER_SHARE * seconds)
     trained = train_genotype(
         genotype,
         job.data,
-        budget=Time(seconds=max(job.shares().finals, 0.5)),
+        budget=Time(seconds=seconds if teacher is None else (1 - TEACHER_SHARE) * seconds),
         indices=job.data.train,
         initial=relaxing.inherited(ground, relaxation, repaired.decisions),
+        teacher=teacher,
         seed=job.settings.seed,
         threads=job.training_threads,
         log=None,
@@ -128,6 +135,36 @@ def _chosen(job: Deployment, finalist: str) -> dict[str, Any]:
         "objective": job.objective.to_dict(),
         "front": [],
     }
+
+
+def _teacher(
+    job: Deployment, ground: relaxing.Ground, relaxation: relaxing.Relaxed, seconds: float
+) -> NetworkTeacher | None:
+    """The network that the method derives beside the one that is deployed, trained; None for most methods."""
+    from hwnas.training.distill import NetworkTeacher
+
+    if relaxation.prepared.teaching is None:
+        return None
+    decisions = ground.space.derive(relaxation.prepared.teaching())
+    genotype = ground.space.decode(decisions).genotype
+    trained = train_genotype(
+        genotype,
+        job.data,
+        budget=Time(seconds=seconds),
+        indices=job.data.train,
+        initial=relaxing.inherited(ground, relaxation, decisions),
+        seed=job.settings.seed,
+        threads=job.training_threads,
+        log=None,
+        progress=job.progress,
+        label="train the teacher",
+    )
+    return NetworkTeacher(
+        trained.network,
+        lambda shape: expand(genotype, shape, job.data.classes),
+        job.data.classes,
+        f"{fingerprint(genotype)} seed {job.settings.seed}",
+    )
 
 
 def _measured(

@@ -19,7 +19,9 @@ def draw_trace(looks: Sequence[Mapping[str, Any]], limit_ms: float, path: Path) 
     axes = figure.subplots()
     known = [look for look in looks if look["expected_ms"] is not None]
     axes.axhline(limit_ms, color=LIMIT, linewidth=1, linestyle="--", label="budget, as searched")
-    axes.plot([look["step"] for look in known], [look["expected_ms"] for look in known], color=EXPECTED, label="expected")
+    axes.plot(
+        [look["step"] for look in known], [look["expected_ms"] for look in known], color=EXPECTED, label="expected"
+    )
     axes.plot(
         [look["step"] for look in looks],
         [look["derived_ms"] for look in looks],

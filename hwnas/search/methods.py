@@ -66,7 +66,9 @@ class Method:
         for name, reason in zip(self.spaces, reasons, strict=True):
             if reason is None:
                 return name
-        raise HwnasError(f"no space of the method {self.name} fits images of that size: {reasons[-1]}", "use larger ones")
+        raise HwnasError(
+            f"no space of the method {self.name} fits images of that size: {reasons[-1]}", "use larger ones"
+        )
 
 
 PROBES = 12
@@ -124,6 +126,13 @@ _register(
     what="a cell of its own for every layer, neighbours related by a graph convolution",
     spaces=("gas", "gas-small"),
     gradient="gas",
+)
+_register(
+    name="fasterseg",
+    paper="1912.10917",
+    what="two branches with widths, fine-grained latency, teacher and student together",
+    spaces=("fasterseg",),
+    gradient="fasterseg",
 )
 _register(
     name="proxyless",

@@ -149,9 +149,7 @@ def _stem(builder: GraphBuilder) -> list[str]:
     return [second, builder.add("stem/conv2", "conv_3x3", [rectified], {"channels": 128, "stride": 2, **plain})]
 
 
-def _current(
-    builder: GraphBuilder, name: str, source: str, level: int, target: int
-) -> tuple[str, tuple[int, int]]:
+def _current(builder: GraphBuilder, name: str, source: str, level: int, target: int) -> tuple[str, tuple[int, int]]:
     """The last layer's output, resized where the path goes to a finer level, and its size."""
     if target < level:
         _, height, width = builder.shape(builder.input)

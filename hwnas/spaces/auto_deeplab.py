@@ -157,7 +157,9 @@ class AutoDeepLabSpace:
         options: dict[str, Value] = {choice.name: choice.options[0] for choice in self.relaxation}
         for number in range(1, self._blocks + 1):
             left, right = _inputs(decisions, number)
-            ops = [decisions[f"block{number}.{side}.from{at}.op"] for side, at in zip(SIDES, (left, right), strict=True)]
+            ops = [
+                decisions[f"block{number}.{side}.from{at}.op"] for side, at in zip(SIDES, (left, right), strict=True)
+            ]
             if left == right or NONE in ops:
                 raise HwnasError(
                     f"block {number} takes {left} twice or through {NONE!r}, which the relaxation of {self.name} lacks"
@@ -203,9 +205,7 @@ class AutoDeepLabSpace:
         like = next(iter(probabilities.values()))
         none, parts = like.new_zeros(3), []
         for name, places in rows:
-            parts.append(
-                none.index_put((torch.from_numpy(places),), probabilities[name]) if len(places) else none
-            )
+            parts.append(none.index_put((torch.from_numpy(places),), probabilities[name]) if len(places) else none)
         return torch.stack(parts).reshape(self._layers - 1, LEVELS, 3)
 
     def choice_probabilities(self, probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -245,7 +245,9 @@ def _cell_choices(blocks: int) -> list[Choice]:
         pairs: tuple[Value, ...] = tuple(itertools.product(states, repeat=2))
         choices.append(Choice(f"block{number}.inputs", pairs))
         for side, state in itertools.product(range(2), states):
-            having: tuple[Value, ...] = tuple(pair for pair in itertools.product(states, repeat=2) if pair[side] == state)
+            having: tuple[Value, ...] = tuple(
+                pair for pair in itertools.product(states, repeat=2) if pair[side] == state
+            )
             name = f"block{number}.{SIDES[side]}.from{state}.op"
             choices.append(Choice(name, OPS, {f"block{number}.inputs": having}))
     return choices
@@ -263,9 +265,7 @@ def _path_choices(layers: int) -> list[Choice]:
 
 
 def _soft_edges(blocks: int) -> list[Choice]:
-    return [
-        Choice(f"block{number}.from{state}", OPS) for number in range(1, blocks + 1) for state in _states(number)
-    ]
+    return [Choice(f"block{number}.from{state}", OPS) for number in range(1, blocks + 1) for state in _states(number)]
 
 
 def _soft_steps(layers: int) -> list[Choice]:

@@ -126,4 +126,6 @@ class GASSpace:
 
 
 SPACES.register("gas", GASSpace())
-SPACES.register("gas-small", GASSpace(name="gas-small", layers=6, reductions=(2, 4), channels=16, head="lraspp:width=64"))
+SPACES.register(
+    "gas-small", GASSpace(name="gas-small", layers=6, reductions=(2, 4), channels=16, head="lraspp:width=64")
+)

@@ -187,5 +187,3 @@ def test_a_skip_between_two_widths_is_a_convolution_and_else_nothing() -> None:
     ops = [graph.node(f"branch1/layer{layer}").op for layer in range(6)]
     assert ops == ["factorized_reduce", "factorized_reduce", "conv_1x1", "conv_1x1", "skip_connect", "skip_connect"]
     assert space.decode(space.sample(rng)).genotype.cells["branch1"].nodes[-1].name == "layer5"
-
-

@@ -126,5 +126,3 @@ class DrawnExpectation:
             total = term if total is None else total + term
         assert total is not None
         return total
-
-

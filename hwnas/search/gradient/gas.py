@@ -66,9 +66,7 @@ class GuidedLogits:
 
     def guided(self) -> dict[str, Tensor]:
         """The logits of each choice, with the neighbours' share."""
-        features = torch.stack(
-            [torch.cat([self.own.tensors[choice.name] for choice in cell]) for cell in self.cells]
-        )
+        features = torch.stack([torch.cat([self.own.tensors[choice.name] for choice in cell]) for cell in self.cells])
         brought = self.convolutions[1](torch.relu(self.convolutions[0](features, self.edges)), self.edges)
         mixed = features + torch.tanh(self.gain) * brought
         found: dict[str, Tensor] = {}

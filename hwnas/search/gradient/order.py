@@ -10,7 +10,7 @@ from hwnas.search.gradient.bilevel import Loss
 from hwnas.search.gradient.logits import Expected
 from hwnas.search.gradient.step import LatencyBudget, RelaxedStep
 from hwnas.shapes import Shape
-from hwnas.spaces.relaxed import RelaxedSpace
+from hwnas.spaces.relaxed import Probabilities, RelaxedSpace
 from hwnas.supernet.relaxed import RelaxedNetwork
 from hwnas.training.recipe import Recipe
 
@@ -37,12 +37,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Prepared:
-    """``optimizer`` is that of the network's weights. ``inherits``: the network's weights fit the derived network."""
+    """``optimizer`` is that of the network's weights. ``inherits``: the network's weights fit the derived network.
+    ``teaching``: the relaxation of a teacher of the derived network, searched beside it."""
 
     step: RelaxedStep
     network: RelaxedNetwork
     optimizer: Optimizer
     inherits: bool = True
+    teaching: Callable[[], Probabilities] | None = None
 
 
 class Prepare(Protocol):

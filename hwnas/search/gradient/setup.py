@@ -52,5 +52,3 @@ def cool(mixing: Mixing, fraction: float) -> None:
     """Tell a cooling mixing how much of the budget is spent."""
     if isinstance(mixing, Cooling):
         mixing.fraction = fraction
-
-

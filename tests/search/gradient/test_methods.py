@@ -205,3 +205,29 @@ def test_a_method_takes_the_space_that_fits_the_images():
 def test_draws_from_a_relaxation_are_of_the_space():
     decisions = sample_from(SPACE, soft(), np.random.default_rng(0))
     assert set(decisions) <= {choice.name for choice in SPACE.choices}
+
+
+def test_fine_grained_latency_keeps_the_value_and_weighs_the_slopes():
+    from hwnas.search.gradient.fasterseg import SHARES, fine_grained
+
+    weights = {name: torch.rand(3, requires_grad=True) for name in ("s8.layer1.op", "s8.layer1.width", "other")}
+
+    def expected(given):
+        return sum((place + 1) * vector.square().sum() for place, vector in enumerate(given.values()))
+
+    plain = torch.autograd.grad(expected(weights), list(weights.values()))
+    value = fine_grained(expected)(weights)
+    found = torch.autograd.grad(value, list(weights.values()))
+    assert float(value.detach()) == pytest.approx(float(expected(weights).detach()))
+    for ours, theirs, group in zip(found, plain, ("op", "width", "way"), strict=True):
+        torch.testing.assert_close(ours, SHARES[group] * theirs)
+
+
+def test_the_teacher_has_full_width():
+    from hwnas.search.gradient.fasterseg import Widest
+
+    space = SPACES.get("fasterseg")
+    weights = Widest(Logits(space.relaxation)).weights()
+    for choice in space.relaxation:
+        if choice.name.endswith(".width"):
+            assert weights[choice.name].tolist() == [0, 0, 0, 0, 1]
