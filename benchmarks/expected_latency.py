@@ -2,8 +2,8 @@
 
     python benchmarks/expected_latency.py --space darts --genotypes 10000
 
-For each space, a relaxation of random sharpness is made; its expected latency is compared with the mean prediction of so
-many genotypes sampled from it, each expanded and priced on its own. Printed are both, their difference in percent, the
+For each space, a random relaxation is made; its expected latency is compared with the mean prediction of so many
+genotypes sampled from it, each expanded and priced on its own. Printed are both, their difference in percent, the
 standard error of the mean, and how the expectation was found: through the space's factors (exact) or from draws of its
 own (``--window``, with another seed). Claimed: within 1%. Prices are made up unless a ``--table`` is given.
 The exit code is 1 if a space is further off than 1% and three standard errors.

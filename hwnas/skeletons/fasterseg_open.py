@@ -125,7 +125,7 @@ class _Open:
         arriving: dict[int, list[tuple[str, Gate]]] = {}
         for scale, source in values.items():
             for target in (scale,) if last or scale == 2 else (scale, scale + 1):
-                if branch == OTHER and target == 2 or branch is None and target == 2:
+                if (branch == OTHER and target == 2) or (branch is None and target == 2):
                     continue
                 step = (scale, target)
                 together = Any() if last else self.ways.together(layer, step)

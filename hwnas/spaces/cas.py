@@ -14,8 +14,8 @@ cell, the stem at stride 8, reductions at a third and at two thirds of the layer
 Relaxation: the same choices, soft, an edge's weight that of its state times that of its op; the customisation is fixed,
 as the paper searches cells: the supergraph is that of a space with one number of layers, of channels and one width.
 
-Rates up to 8 need features of at least 9x9 pixels at stride 32: images of 257x257. ``cas-small`` has no rates, 6 layers,
-16 channels and a head of 64, for smaller ones and for the relaxation.
+Rates up to 8 need features of at least 9x9 pixels at stride 32: images of 257x257. ``cas-small`` has no rates, 6
+layers, 16 channels and a head of 64, for smaller ones and for the relaxation.
 """
 
 from __future__ import annotations

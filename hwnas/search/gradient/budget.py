@@ -8,7 +8,7 @@ held by an augmented Lagrangian (Nocedal and Wright, Numerical Optimization, 17.
 whose multiplier λ finds the weight by itself: it rises while the expectation is over the limit and falls to 0 where the
 budget does not bind, and there the gradient is that of the loss alone. ρ, the loss that an excess of 100% costs at
 least, is in units of the loss (a cross-entropy of about 1). The expectation is over a distribution, so what is derived
-from it may be over the limit all the same: :mod:`hwnas.search.gradient.repair` is what the budget is held by in the end.
+from it may be over the limit all the same: :mod:`hwnas.search.gradient.repair` is what holds the budget in the end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Expected latency of what a relaxation means, differentiable: exactly, or from genotypes that are drawn.
 
-Exactly where the space's factors are known (:class:`~hwnas.latency.population.PopulationModel`). Elsewhere genotypes are
-drawn, priced one by one, and kept in a window; the estimate is their mean price, each weighted by how much likelier it
+Exactly where the space's factors are known (:class:`~hwnas.latency.population.PopulationModel`). Elsewhere genotypes
+are drawn, priced one by one, and kept in a window; the estimate is their mean price, each weighted by how much likelier it
 has become since it was drawn (self-normalised importance sampling):
 
     E = Σ w_i L_i / Σ w_i,   w_i = p_now(g_i) / p_then(g_i)

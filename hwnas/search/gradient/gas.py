@@ -1,4 +1,4 @@
-"""GAS (arXiv 1909.06793, CVPR 2020): a cell of its own for every layer, neighbouring cells related by a graph convolution.
+"""GAS (arXiv 1909.06793, CVPR 2020): a cell of its own for every layer, neighbours related by a graph convolution.
 
 The paper relaxes the choices of each cell by Gumbel-softmax (its equation 3), and its GCN-guided module lets what one
 cell has learned flow to its neighbours: α_k' = α_k + γ f(α_1 … α_K), f a graph convolution over the chain of cells.

@@ -4,7 +4,8 @@ What a relaxation leads to may be over the limit that its expectation keeps. Wan
 learned probability whose price is within the limit. Genotypes are listed in order of falling probability (best first
 over the choices), and the first that fits is the answer, exactly; where :data:`LISTED` partial genotypes bring none, a
 beam of single changes goes from the derived genotype towards the limit, each change paid in log-probability for the
-time that it saves, and what it finds is then improved, by single changes and by pairs, for as long as these fit. All is deterministic.
+time that it saves, and what it finds is then improved, by single changes and by pairs, for as long as these fit.
+All is deterministic.
 """
 
 from __future__ import annotations

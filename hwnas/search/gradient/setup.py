@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -36,8 +35,7 @@ def network_of(order: Order, space: RelaxedSpace | None = None, *, affine: bool 
     """The relaxed network for the order's crops."""
     chosen = space or order.space
     graph = chosen.supergraph(order.shape, order.classes)
-    network = RelaxedNetwork(graph, chosen.relaxation, seed=order.seed, affine=affine)
-    return network
+    return RelaxedNetwork(graph, chosen.relaxation, seed=order.seed, affine=affine)
 
 
 def mixing_of(order: Order, default: str = "sampled") -> Mixing:
