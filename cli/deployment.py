@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -32,7 +33,7 @@ from hwnas.compiler.cost import cost_of
 from hwnas.errors import BudgetError, HwnasError, RunError
 from hwnas.exporters.artifact import open_artifact
 from hwnas.exporters.criteria import Criteria
-from hwnas.files import read_json, write_bytes, write_json
+from hwnas.files import read_json, sha256_of_text, write_bytes, write_json
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.serialize import load_genotype, save_genotype
@@ -291,12 +292,19 @@ class Deployment:
         if self.by_gradients:
             return relaxation.choose(self, TABLE, CHOSEN, FINALIST)
         outputs = [CHOSEN, GENOTYPE, FINALIST]
-        read = (TABLE, SUPERNET, POOL) if self.uses_supernet else (TABLE,)
-        inputs = {**self.run.fingerprints(*read), "recipe": self.settings.recipe}
-        self.run.stage("search", self._search, inputs=inputs, outputs=outputs)
+        self.run.stage("search", self._search, inputs=self._search_inputs(), outputs=outputs)
         shutil.rmtree(self.run / FINALS, ignore_errors=True)
         document: dict[str, Any] = read_json(self.run / CHOSEN, "search result")
         return document
+
+    def _search_inputs(self) -> dict[str, Any]:
+        read = (TABLE, SUPERNET, POOL) if self.uses_supernet else (TABLE,)
+        return {**self.run.fingerprints(*read), "recipe": self.settings.recipe}
+
+    def _finals_folder(self) -> Path:
+        """Where finals keep what they have done; those of another supernet or of other shares keep it elsewhere."""
+        of = json.dumps([jsonable(self._search_inputs()), self.shares().train], sort_keys=True)
+        return self.run / FINALS / sha256_of_text(of)[:12]
 
     def candidates(self) -> SearchResult:
         """Search among candidates; with others that do, if the study is joined."""
@@ -430,7 +438,7 @@ class Deployment:
                 self.data,
                 self._beginning,
                 measure,
-                folder=self.run / FINALS,
+                folder=self._finals_folder(),
                 training_s=self.shares().train,
                 recipe=self._recipe,
                 seed=self.settings.seed,
