@@ -24,14 +24,11 @@ from hwnas.latency.keys import LatencyKey, keys_of
 from hwnas.latency.model import TableModel
 from hwnas.latency.population import PopulationModel, Pricing
 from hwnas.latency.table import load_table
-from hwnas.search.gradient.expected import DrawnExpectation, exact
+from hwnas.search.gradient.expected import FACTORED, DrawnExpectation, exact
 from hwnas.shapes import parse_size
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES, Decisions
 from hwnas.spaces.relaxed import relaxed, sampler_of
-
-EXACT = frozenset({"realtime", "darts", "mbconv"})
-"""Spaces whose factors are learned in a minute or so; ``--exact`` names further ones."""
 
 
 class MadeUp:
@@ -79,7 +76,7 @@ def _row(name: str, a: argparse.Namespace) -> bool:
         return nodes + sum(model.edge_ms(edge) for edge in edges_of(graph).values()) + model.overhead_ms
 
     start = time.perf_counter()
-    factored = name in EXACT or name in a.exact
+    factored = name in FACTORED or name in a.exact
     if factored:
         expected = exact(space, PopulationModel(model, space, a.size, a.classes, rng))(weights)
     else:

@@ -107,10 +107,10 @@ class Ground:
 
     @cached_property
     def expectation(self) -> Expected:
-        """Expected latency of a relaxation, exact or from draws, as the method has it."""
-        from hwnas.search.gradient.expected import DrawnExpectation, exact
+        """Expected latency of a relaxation, exact or from draws, as the space allows."""
+        from hwnas.search.gradient.expected import FACTORED, DrawnExpectation, exact
 
-        if self.method.exact:
+        if self.space.name in FACTORED:
             from hwnas.latency.population import PopulationModel
 
             rng = np.random.default_rng([self.seed, 2])

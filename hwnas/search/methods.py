@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """``recipe``: what it changes of the recipe that searches are trained by. ``exact``: whether the expected latency
-    comes from the space's factors; else genotypes are drawn for it."""
+    """``recipe``: what it changes of the recipe that searches are trained by."""
 
     name: str
     paper: str
@@ -35,7 +34,6 @@ class Method:
     strategy: str | None = None
     sampler: str = "uniform"
     recipe: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
-    exact: bool = False
 
     def __post_init__(self) -> None:
         assert (self.gradient is None) != (self.strategy is None), "a method searches in one way"
@@ -102,9 +100,8 @@ _register(
     name="darts",
     paper="1806.09055",
     what="bilevel softmax relaxation of two cells, first or second order, watched for collapse",
-    spaces=("darts",),
+    spaces=("darts", "nasnet", "realtime"),
     gradient="darts",
-    exact=True,
 )
 _register(
     name="auto-deeplab",
@@ -140,7 +137,6 @@ _register(
     what="binary gates, two paths a step, latency in expected milliseconds",
     spaces=("mbconv", "realtime"),
     gradient="proxyless",
-    exact=True,
 )
 _register(
     name="dpc",

@@ -2,8 +2,8 @@
 
 Equations 2 to 4 (mixed operations), 5 and 6 (the trellis), 7 (β sums to 1 over what leaves a place), and the bilevel
 scheme of section 4.2: the weights alone at first (``learn_from``, half of the paper's 40 epochs, 0.3 here), then
-weights and (α, β) in turn on two halves of ``train``, Adam with rate 0.003 and decay 0.001 on the latter. The path is decoded
-by Viterbi, the cell by the two strongest edges of every block.
+weights and (α, β) in turn on two halves of ``train``, Adam with rate 0.003 and decay 0.001 on the latter. The path is
+decoded by Viterbi, the cell by the two strongest edges of every block.
 
 What differs. The paper computes all paths (``paths=soft``); unless that is asked for, one path and one op an edge are
 drawn a step (hard Gumbel-softmax, straight through), which a CPU can afford. An edge of the trellis has a copy of the

@@ -1,8 +1,8 @@
 """Expected latency of what a relaxation means, differentiable: exactly, or from genotypes that are drawn.
 
 Exactly where the space's factors are known (:class:`~hwnas.latency.population.PopulationModel`). Elsewhere genotypes
-are drawn, priced one by one, and kept in a window; the estimate is their mean price, each weighted by how much likelier it
-has become since it was drawn (self-normalised importance sampling):
+are drawn, priced one by one, and kept in a window; the estimate is their mean price, each weighted by how much likelier
+it has become since it was drawn (self-normalised importance sampling):
 
     E = Σ w_i L_i / Σ w_i,   w_i = p_now(g_i) / p_then(g_i)
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from hwnas.search.gradient.logits import Expected
     from hwnas.training.checkpoint import Part
 
+FACTORED = frozenset({"darts", "realtime", "mbconv"})
+"""Spaces whose nodes each depend on few choices, so that the expectation is exact; learning that takes up to a minute.
+Of the others some node depends on very many: a path through resolutions, which states of a cell are used."""
 WINDOW, FRESH = 96, 6
 """Genotypes that are kept, and those that are drawn anew at each call."""
 
