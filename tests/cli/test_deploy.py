@@ -26,6 +26,7 @@ FILES = {
     "supernet.json",
     "supernet.jsonl",
     "study.journal",
+    "pool.json",
     "chosen.json",
     "finalist.safetensors",
     "genotype.json",
