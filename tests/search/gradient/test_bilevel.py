@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from hwnas.data.cache import Arrays
 from hwnas.errors import HwnasError, RunError
 from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer, first_order, second_order
 from hwnas.search.gradient.collapse import CollapseWatch, dominant_eigenvalue, skip_share
-from hwnas.search.gradient.darts import Darts
+from hwnas.search.gradient.darts import Darts, prepare
 from hwnas.search.gradient.fitting import SegmentationLoss, crop_shape, fit_relaxation, halve
 from hwnas.search.gradient.logits import Logits
+from hwnas.search.gradient.order import Order
 from hwnas.spaces.base import SPACES, Choice
 from hwnas.spaces.darts import DartsSpace
 from hwnas.spaces.decisions import check
@@ -29,7 +31,7 @@ from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget
 
 RECIPE = Recipe(lr=0.02, batch=2, scale=(1.0, 1.0), crop=0.5, loss_stride=4)
-SPACE = DartsSpace(params={"channels": 2, "layers": 3, "head": "lraspp:width=4"})
+SPACE = DartsSpace(params={"channels": 2, "layers": 1, "head": "lraspp:width=4"})
 
 
 class TwoLayers:
@@ -117,7 +119,7 @@ def searched(
         order=order,
         rate=lambda: optimizer.param_groups[0]["lr"],
     )
-    step = Darts(SPACE, bilevel, look_every=2)
+    step = Darts(SPACE, bilevel, look_every=3)
     taken = 0
 
     def stop(spent: object) -> None:
@@ -126,7 +128,7 @@ def searched(
         if until is not None and taken == until:
             raise KeyboardInterrupt
 
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         fit_relaxation(
             step,
             network,
@@ -142,8 +144,6 @@ def searched(
             checkpoint_seconds=0.0,
             after_step=stop,
         )
-    except KeyboardInterrupt:
-        pass
     return step, network
 
 
@@ -192,7 +192,8 @@ def test_nan_in_the_logits_keeps_the_last_good_state(arrays: Arrays, tmp_path: P
 
 def test_the_budget_s_penalty_moves_the_logits() -> None:
     class Heavy:
-        seen: list[float] = []
+        def __init__(self) -> None:
+            self.seen: list[float] = []
 
         def penalty(self, expected_ms: Tensor) -> Tensor:
             return 1e3 * expected_ms
@@ -277,3 +278,40 @@ def test_derive_takes_the_two_strongest_edges() -> None:
     assert derived["normal.node1.inputs"] == (1, 2)
     assert derived["normal.node1.from1.op"] == "max_pool_3x3"
     assert derived["normal.node1.from2.op"] == "skip_connect"
+
+
+def test_the_method_s_set_up_takes_partial_channels(arrays: Arrays) -> None:
+    class Free:
+        def penalty(self, expected_ms: Tensor) -> Tensor:
+            return 0.0 * expected_ms
+
+        def update(self, expected_ms: float) -> None:
+            assert expected_ms > 0
+
+        def parts(self) -> dict:
+            return {}
+
+    def priced(weights: dict[str, Tensor]) -> Tensor:
+        assert set(weights) == {choice.name for choice in SPACE.relaxation}, "edges are folded in"
+        return torch.stack([vector[1:].sum() for vector in weights.values()]).sum()
+
+    fabric = make_fabric(RECIPE, threads=1)
+    order = Order(
+        SPACE,
+        crop_shape(RECIPE, arrays),
+        3,
+        lambda network: SegmentationLoss.of(network, fabric, RECIPE, arrays, np.arange(6), 3),
+        RECIPE,
+        priced,
+        Free(),
+        0,
+        options={"partial": 2, "checkpoint": 1, "look_every": 1},
+    )
+    prepared = prepare(order)
+    assert not prepared.inherits
+    batch = (torch.randn(2, 3, 64, 64), torch.randint(3, (2, 64, 64)))
+    prepared.step.begin(0.5)
+    figures = prepared.step.step(batch, batch)
+    assert figures["expected_ms"] > 0
+    assert {"skip_share", "eigenvalue", "val_loss"} <= set(figures)
+    check(SPACE, SPACE.derive(prepared.step.relaxation()))
