@@ -62,7 +62,12 @@ TableOption = Annotated[
     Path, typer.Option("--table", metavar="TABLE", help="A latency table: a file, or a name of `hwnas profile list`.")
 ]
 StrategyOption = Annotated[
-    str | None, typer.Option("--strategy", metavar="NAME", help="The search strategy: evolution, random.")
+    str | None,
+    typer.Option(
+        "--strategy",
+        metavar="NAME",
+        help="evolution, random, tpe, nsga2, rl, halving, …; options follow: NAME:option=value,other=value",
+    ),
 ]
 TablesOption = Annotated[
     list[str],
