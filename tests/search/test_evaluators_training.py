@@ -14,6 +14,7 @@ from tiny_nets import CLASSES, SIZE_HW, TinySpace, tiny_images
 from hwnas.compiler.weights import load_weights
 from hwnas.errors import HwnasError
 from hwnas.ir.passes.scale_channels import scale_channels
+from hwnas.search.evaluators import training as module
 from hwnas.search.evaluators.cached import Cached, Entry, EvaluationFile
 from hwnas.search.evaluators.ladder import Ladder, Rung
 from hwnas.search.evaluators.proxy import Proxy, parse_proxy, proxy_evaluator
@@ -62,6 +63,34 @@ def test_continuing_trains_the_missing_steps_from_the_checkpoint(
     assert second["recipe"].lr == pytest.approx(RECIPE.lr * 0.5**RECIPE.power)
     weights = load_weights(Path(str(part.checkpoint)))[0]
     assert all(torch.equal(tensor, weights[name]) for name, tensor in second["initial"].items())
+
+
+class Killed(BaseException):
+    """As a signal would end the process."""
+
+
+def test_long_training_that_is_killed_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hwnas.training import train
+
+    monkeypatch.setattr(module, "LONG_STEPS", 4)
+    evaluator = TrainingEvaluator(SPACE, tiny_images(), plan(tmp_path))
+    whole = TrainingEvaluator(SPACE, tiny_images(), plan(tmp_path / "whole")).evaluate(DEEP)
+    original = train.train_network
+    seen = []
+
+    def killed(*args: object, **kwargs: object) -> object:
+        seen.append(kwargs["checkpoint"])
+        Path(str(kwargs["checkpoint"])).write_bytes(b"")
+        raise Killed
+
+    monkeypatch.setattr(train, "train_network", killed)
+    with pytest.raises(Killed):
+        evaluator.evaluate(DEEP)
+    assert Path(str(seen[0])).exists()
+    Path(str(seen[0])).unlink()
+    monkeypatch.setattr(train, "train_network", original)
+    assert evaluator.evaluate(DEEP).values == whole.values
+    assert not Path(str(seen[0])).exists()
 
 
 def test_lost_checkpoint_is_trained_anew_and_said(tmp_path: Path) -> None:

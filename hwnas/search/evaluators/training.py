@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from hwnas.training.recipe import Recipe
     from hwnas.training.train import Trained
 
+LONG_STEPS = 500
+"""From so many steps on, a training that is killed goes on where it was when its trial is tried again."""
+
 Start = Callable[["OpGraph"], "Mapping[str, Tensor] | None"]
 """Weights (a whole ``state_dict``) that a network of this graph begins its training with; None: new ones."""
 
@@ -134,8 +137,7 @@ class TrainingEvaluator:
         return Outcome(request, {"miou": score.miou, "steps": float(steps)}, note=note, checkpoint=written)
 
     def _train(self, request: Request, initial: Mapping[str, Tensor] | None, done: int, steps: int) -> Trained:
-        from hwnas.training.schedule import Budget, Schedule
-        from hwnas.training.train import train_network
+        from hwnas.training.schedule import Schedule
 
         candidate = self._space.decode(request.decisions)
         recipe = self._recipe(candidate)
@@ -146,6 +148,36 @@ class TrainingEvaluator:
         progress: Progress = self._progress
         if math.isfinite(self._plan.time_limit_s):
             progress = Deadline(progress, self._plan.time_limit_s)
+        partial = self._partial(request, steps - done)
+        try:
+            trained = self._run(candidate, recipe, initial, done, steps, progress, partial)
+        except Exception:  # an outcome; only what was killed goes on
+            if partial is not None:
+                partial.unlink(missing_ok=True)
+            raise
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+        return trained
+
+    def _partial(self, request: Request, steps: int) -> Path | None:
+        """Where a long training leaves what it has done so far."""
+        if self._plan.checkpoints is None or steps < LONG_STEPS:
+            return None
+        return self._plan.checkpoints / f"{key_of(self.identity(request))}.partial.safetensors"
+
+    def _run(
+        self,
+        candidate: Candidate,
+        recipe: Recipe,
+        initial: Mapping[str, Tensor] | None,
+        done: int,
+        steps: int,
+        progress: Progress,
+        partial: Path | None,
+    ) -> Trained:
+        from hwnas.training.schedule import Budget
+        from hwnas.training.train import train_network
+
         return train_network(
             lambda shape: self._graph_at(candidate, shape),
             self._images.arrays,
@@ -157,6 +189,7 @@ class TrainingEvaluator:
             seed=self._plan.seed + done,
             device=self._plan.device,
             threads=self._plan.threads,
+            checkpoint=partial,
             progress=progress,
             label=f"train a candidate ({self._name})",
         )
