@@ -15,7 +15,7 @@ from toy_space import evaluate, toy_problem
 
 from hwnas.search.objective import Objective
 from hwnas.search.problem import Problem
-from hwnas.search.strategy import Outcome, Request, Strategy
+from hwnas.search.strategy import FOREIGN, Outcome, Request, Strategy
 from hwnas.spaces.decisions import canonical, check
 
 Make = Callable[..., Strategy]
@@ -138,6 +138,23 @@ def check_told_history_has_the_same_future(make: Make) -> None:
     resumed.tell(history)
     futures = [play(twin, turns(make, 20), np.random.default_rng(5), most=1) for twin in (strategy, resumed)]
     assert futures[0] == futures[1]
+
+
+def check_learns_from_what_other_processes_asked_for(make: Make) -> None:
+    """Their outcomes come with the id FOREIGN; its own requests are then numbered and asked for as ever, and new."""
+    problem = toy_problem()
+    other = play(make(problem, seed=21), 12, np.random.default_rng(2), most=2)
+    strategy = make(problem, seed=22)
+    asked = strategy.ask(2)
+    known = {problem.key(request.decisions) for request in asked}
+    foreign = [replace(outcome_of(request), request=replace(request, id=FOREIGN)) for request in other]
+    strategy.tell([outcome for outcome in foreign if problem.key(outcome.request.decisions) not in known])
+    strategy.tell([outcome_of(request) for request in asked])
+    later = play(strategy, 12, np.random.default_rng(3), most=2)
+    assert later
+    assert [request.id for request in (*asked, *later)] == list(range(len(asked) + len(later)))
+    if all(request.fidelity == 1 for request in other):  # else a candidate may be wanted at the fidelity of another
+        assert not {problem.key(each.decisions) for each in later} & {problem.key(each.decisions) for each in other}
 
 
 def check_does_not_depend_on_the_global_seed(make: Make) -> None:
