@@ -29,6 +29,7 @@ from hwnas.cli.stages.data import TrainingData, open_training_data
 from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import CHECKPOINT, RECIPE, REPORT, begun_by, train_genotype, training_report
 from hwnas.cli.stages.workers import Supernet, Work, Workers, at_work, module_of
+from hwnas.cli.working import Offer, offer_of
 from hwnas.compiler.cost import cost_of
 from hwnas.errors import BudgetError, HwnasError, RunError
 from hwnas.exporters.artifact import open_artifact
@@ -306,9 +307,10 @@ class Deployment:
         of = json.dumps([jsonable(self._search_inputs()), self.shares().train], sort_keys=True)
         return self.run / FINALS / sha256_of_text(of)[:12]
 
-    def candidates(self) -> SearchResult:
-        """Search among candidates; with others that do, if the study is joined."""
+    def candidates(self, seconds: float | None = None) -> SearchResult:
+        """Search among candidates, for ``seconds`` instead of their share; with others, if the study is joined."""
         s = self.settings
+        seconds = self.shares().search if seconds is None else seconds
         read = [TABLE, *map(device_table, table_names(s.devices)), *([SUPERNET] if self.uses_supernet else [])]
         with self._evaluating() as evaluator:
             return searching.search_field(
@@ -321,14 +323,20 @@ class Deployment:
                     "evaluation": evaluating.identity(self.evaluation),
                     **self.run.fingerprints(*read),
                 },
-                seconds=self.shares().search,
+                seconds=seconds,
                 evaluations=None,
                 strategy=self.settings.strategy,
                 seed=self.settings.seed,
                 progress=self.progress,
                 pool=searching.load_pool(self.run / POOL) if self.uses_supernet else (),
                 limit_s=s.evaluation.time_limit,
+                work=None if self._place.join else self._offer(read, seconds).to_dict(),
             )
+
+    def _offer(self, read: list[str], seconds: float) -> Offer:
+        pool = [POOL] if self.uses_supernet else []
+        trained = [backbone.BACKBONE, backbone.REPORT] if self.backbone is not None else []
+        return offer_of(self, [*read, *pool, *trained], seconds)
 
     def take_part(self) -> SearchResult:
         """Evaluate candidates beside the process that leads this search, until that has ended."""

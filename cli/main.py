@@ -23,6 +23,7 @@ VERBS = (
     "data",
     "profile",
     "search",
+    "worker",
     "methods",
     "trials",
     "pareto",

@@ -299,10 +299,12 @@ def search_field(
     progress: Progress,
     pool: Sequence[Decisions] = (),
     limit_s: float | None = None,
+    work: Mapping[str, object] | None = None,
 ) -> SearchResult:
     """Search until ``seconds`` have passed or ``evaluations`` are recorded; goes on with what the study holds.
 
     ``pool`` is what strategies that take one begin with. One candidate is evaluated for ``limit_s`` seconds at most.
+    ``work`` is left in the study, for workers that share nothing else with this process.
     """
     from hwnas.search.executor import InProcess
     from hwnas.search.joining import WhileLed, wait_for_neighbours
@@ -321,6 +323,8 @@ def search_field(
     if place.join and not study.is_led:
         study.close()
         raise RunError(f"no process is at work on the study {place.name}", "begin the search, or go on with --resume")
+    if work is not None and not place.join:
+        study.offer(work)
     executor = evaluator if isinstance(evaluator, Executor) else InProcess(evaluator, limit_s=limit_s)
     used_s = sum(trial.duration_s for trial in study.finished if trial.stream == study.stream) / executor.slots
     options = {"pool": pool} if takes_pool(strategy) else {}

@@ -1,16 +1,23 @@
-"""``hwnas search --workers``: the same search, its candidates scored by Ray's workers."""
+"""Candidates that other processes score: Ray's workers, and ``hwnas worker``, which shares only the storage."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from commands import Command, run
+from commands import Command, promised, run
 from small_world import SIZE, SPACE, folder_data
 
 from hwnas.cli.stages.workers import Workers
 from hwnas.errors import HwnasError
+from hwnas.search.reading import read_study
+from hwnas.search.study import Study
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -22,18 +29,110 @@ def refused(ended: Command, *texts: str) -> None:
 
 
 def words(table: Path, data: str, place: Path, *more: object) -> list[object]:
-    given = ["search", "--data", data, "--size", SIZE, "--space", SPACE, "--budget", "100ms", "--minutes", "0.4"]
+    given = ["search", "--data", data, "--size", SIZE, "--space", SPACE, "--budget", "100ms", "--minutes", "0.2"]
     return [*given, "--table", table, "--run", place, *more]
 
 
-def test_two_workers_score_slices(small_table: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
-    if CORES < 2:
-        pytest.skip("there is one core here, and two workers need two")
-    ended = run(*words(small_table, folder_data(tmp_path / "data"), tmp_path / "run", "--workers", 2))
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return folder_data(tmp_path_factory.mktemp("data") / "data")
+
+
+@pytest.fixture(scope="module")
+def searched(small_table: Path, data: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a search answered; by two workers, where there are Ray and two cores."""
+    ray = importlib.util.find_spec("ray") is not None and CORES > 1
+    place = tmp_path_factory.mktemp("search") / "run"
+    ended = run(*words(small_table, data, place, *(["--workers", 2] if ray else [])))
     assert ended.code == 0, ended.document
-    assert ended.document["evaluations"] > 0
-    assert 0 < ended.document["slice_miou"] <= 1
+    return ended.document
+
+
+def test_search_by_workers_ends_as_one_without_them(searched: dict[str, Any]) -> None:
+    assert searched["evaluations"] > 0
+    assert 0 < searched["slice_miou"] <= 1
+
+
+@pytest.fixture
+def led(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if another process led the search, for some seconds from when it is looked at first."""
+    ends: list[float] = []
+
+    def is_led(study: Study) -> bool:
+        ends.append(time.monotonic() + 4)
+        return time.monotonic() < ends[0]
+
+    monkeypatch.setattr(Study, "is_led", property(is_led))
+
+
+def journal_of(searched: dict[str, Any]) -> Path:
+    return Path(searched["run"]) / "study.journal"
+
+
+def copies(searched: dict[str, Any], folder: Path) -> Path:
+    """What a worker elsewhere has of the run."""
+    folder.mkdir()
+    for name in ("table.json", "supernet.safetensors", "pool.json"):
+        shutil.copy(Path(searched["run"]) / name, folder)
+    return folder
+
+
+@pytest.mark.usefixtures("led")
+def test_worker_evaluates_for_the_search_and_ends_with_it(searched: dict[str, Any], data: str, tmp_path: Path) -> None:
+    journal = journal_of(searched)
+    elsewhere = Path(data.partition(":")[2]).rename(tmp_path / "moved")
+    try:
+        given = [
+            "--storage",
+            journal,
+            "--files",
+            copies(searched, tmp_path / "copies"),
+            "--data",
+            f"folder:{elsewhere}",
+        ]
+        ended = run("worker", *given)
+    finally:
+        elsewhere.rename(data.partition(":")[2])
+    assert ended.code == 0, ended.document
+    assert ended.document["stopped"] in ("exhausted", "deadline")
+    assert set(ended.document) >= promised("worker")
+    trials = read_study(journal).trials
+    assert len(trials) == ended.document["evaluations"] >= searched["evaluations"]
+    assert len({trial.attrs["fingerprint"] for trial in trials}) == len(trials)
+    assert all(trial.status == "ok" for trial in trials)
+    assert sum(trial.to_dict()["stream"] > 0 for trial in trials) == ended.document["evaluations_here"]
+
+
+def test_worker_without_a_search_is_refused(searched: dict[str, Any]) -> None:
+    refused(run("worker", "--storage", journal_of(searched)), "no process is at work")
+
+
+@pytest.mark.usefixtures("led")
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "supernet.safetensors").unlink(), ["no supernet.safetensors", "--files"]),
+        (lambda folder: (folder / "supernet.safetensors").write_bytes(b"0"), ["is not the supernet.safetensors"]),
+        (lambda folder: (folder / "table.json").write_text("{}"), ["is not the table.json"]),
+    ],
+)
+def test_worker_without_the_search_s_files_is_refused(
+    spoil: Callable[[Path], object], said: list[str], searched: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = copies(searched, tmp_path / "copies")
+    spoil(folder)
+    refused(run("worker", "--storage", journal_of(searched), "--files", folder), *said)
+
+
+@pytest.mark.usefixtures("led")
+def test_worker_with_other_images_is_refused(searched: dict[str, Any], tmp_path: Path) -> None:
+    other = folder_data(tmp_path / "other", train=9)
+    refused(run("worker", "--storage", journal_of(searched), "--data", other), "other images", "9 of 12", "--data")
+
+
+def test_worker_of_no_study_is_refused(tmp_path: Path) -> None:
+    refused(run("worker", "--storage", tmp_path / "study.journal"), "there is no study")
+    assert not (tmp_path / "study.journal").exists()
 
 
 def test_error_on_workers_without_ray(small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
