@@ -32,7 +32,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "error: hwnas needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[cpu,openvino,plot,video,test]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[cpu,openvino,plot,ray,video,test]'
 	$(BIN)/hwnas --version
 	@touch $@
 

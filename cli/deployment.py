@@ -377,7 +377,8 @@ class Deployment:
         if not self._workers.remote:
             yield self._evaluator_here()
             return
-        with at_work(self._workers, self._work(), self.progress) as executor:
+        limit_s = self.settings.evaluation.time_limit
+        with at_work(self._workers, self._work(), self.progress, limit_s=limit_s) as executor:
             yield executor
 
     def _work(self) -> Work:

@@ -138,11 +138,17 @@ def module_of(space: str) -> str:
 
 
 @contextmanager
-def at_work(workers: Workers, work: Work, progress: Progress) -> Iterator[Executor]:
-    """The workers; they are gone when the block ends, so that whatever is timed next has its cores for itself."""
+def at_work(workers: Workers, work: Work, progress: Progress, *, limit_s: float | None = None) -> Iterator[Executor]:
+    """The workers, which evaluate a candidate for ``limit_s`` seconds at most.
+
+    They are gone when the block ends, so that whatever is timed next has its cores for itself.
+    """
     count = workers.count
     if count is None:
         assert workers.address is not None
         count = cluster_room(workers.address, workers.placement)
-    with ray_workers(work, count, address=workers.address, placement=workers.placement, progress=progress) as executor:
+    placement = workers.placement
+    with ray_workers(
+        work, count, address=workers.address, placement=placement, limit_s=limit_s, progress=progress
+    ) as executor:
         yield executor
