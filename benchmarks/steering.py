@@ -50,6 +50,9 @@ LATENCY = "latency_ms"
 SAMPLERS = {"uniform": "evolution", "greedynas": "greedynas", "pcnas": "pcnas"}
 """Each sampler, and the strategy that searches its supernet."""
 
+TO_THE_END = {"greedynas": {"settle": -1.0}}
+"""Options of samplers that would end the training before its last step."""
+
 
 class Contest:
     """The space, the data and the trainings of the comparison."""
@@ -81,7 +84,8 @@ class Contest:
         """Train one, in OUT/name.safetensors; what it cost, the pool, the slices' scores, and what its search finds."""
         seed, out = self.options.seed, self.options.out
         shared = searching._fresh_weights(self.field, self.data, seed)
-        sampler = searching.path_sampler(name, self.field, self.data, shared, seed)
+        options = TO_THE_END.get(name, {})
+        sampler = searching.path_sampler(name, self.field, self.data, shared, seed, **options)
         trained = train_supernet(
             shared,
             sampler,

@@ -189,7 +189,9 @@ def train_supernet(
     return paths, training
 
 
-def path_sampler(name: str, field: Field, data: TrainingData, shared: SharedWeights, seed: int) -> PathSampler:
+def path_sampler(
+    name: str, field: Field, data: TrainingData, shared: SharedWeights, seed: int, **options: Any
+) -> PathSampler:
     """The path sampler called ``name``, which judges paths on a few of the held-out images, at reduced size."""
     from hwnas.supernet.judge import HeldOutLoss
     from hwnas.supernet.train import SUPERNET_RECIPE
@@ -209,7 +211,7 @@ def path_sampler(name: str, field: Field, data: TrainingData, shared: SharedWeig
     grounds = Grounds(
         field.space, field.pricing.strained_ms, budget_ms, field.limit_ms, judge, rng, field.satisfiable.within
     )
-    return SAMPLERS.get(name)(grounds)
+    return SAMPLERS.get(name)(grounds, **options)
 
 
 def save_pool(sampler: PathSampler, path: Path) -> dict[str, Any]:
@@ -303,7 +305,7 @@ def search_field(
 ) -> SearchResult:
     """Search until ``seconds`` have passed or ``evaluations`` are recorded; goes on with what the study holds.
 
-    ``pool`` is what strategies that take one begin with. One candidate is evaluated for ``limit_s`` seconds at most.
+    Who joins a search ends with it instead. ``pool`` is what strategies that take one begin with. One candidate is evaluated for ``limit_s`` seconds at most.
     ``work`` is left in the study, for workers that share nothing else with this process.
     """
     from hwnas.search.executor import InProcess
@@ -338,7 +340,7 @@ def search_field(
             executor,
             study,
             evaluations=evaluations,
-            deadline_s=seconds - used_s,
+            deadline_s=math.inf if place.join else seconds - used_s,
             progress=progress,
         )
     finally:
