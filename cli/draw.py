@@ -84,15 +84,19 @@ def command(
         )
     document: dict[str, object] = {"genotype": found.name, "size": size, "classes": classes, "pictures": paths}
     if receptive_field is not None:
-        from hwnas.report.receptive_field import draw_receptive_field, measure_receptive_field
-
-        field = measure_receptive_field(graph, "" if receptive_field == "auto" else receptive_field)
-        path = output / f"receptive-field-{field.node.replace('/', '-')}.png"
-        paths = (*paths, draw_receptive_field(field, path, title=found.name))
-        document["pictures"] = paths
-        document["receptive_field"] = {"node": field.node, "side_px": round(field.side_px, 1)}
-
+        picture, document["receptive_field"] = _draw_field(graph, receptive_field, output, found.name)
+        document["pictures"] = paths = (*paths, picture)
     return Answer(document, lambda console: _print_paths(console, paths))
+
+
+def _draw_field(graph: OpGraph, node: str, output: Path, title: str) -> tuple[Path, dict[str, object]]:
+    """The picture of how far a node sees, and what there is to say of it."""
+    from hwnas.report.receptive_field import draw_receptive_field, measure_receptive_field
+
+    field = measure_receptive_field(graph, "" if node == "auto" else node)
+    path = output / f"receptive-field-{field.node.replace('/', '-')}.png"
+    picture = draw_receptive_field(field, path, title=title)
+    return picture, {"node": field.node, "side_px": round(field.side_px, 1)}
 
 
 def _load(table: Path | None) -> LatencyTable | None:

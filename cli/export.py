@@ -71,13 +71,8 @@ def command(
     from hwnas.cli.stages.quantizing import Int8Options
     from hwnas.exporters.runner import check_runner
     from hwnas.shapes import parse_size
-    from hwnas.training.network_files import WEIGHTS
 
-    beside = Path(genotype) / WEIGHTS
-    if weights is None and not random_weights and beside.is_file():
-        weights = beside
-    if (weights is None) == (not random_weights):
-        raise HwnasError("export needs weights", "give --weights FILE, or a run directory, or --random-weights")
+    weights = _weights(genotype, weights, random_weights)
     size_hw = parse_size(size) if size is not None else None
     found = network.resolve(genotype)
     if dynamic_batch and (batch != 1 or engine not in ("onnx", "onnxruntime")):
@@ -95,3 +90,14 @@ def command(
         targets=tuple(filter(None, target.split(","))),
     )
     return pipeline.export(shell, found, size_hw=size_hw, classes=classes, weights=weights, output=output, order=order)
+
+
+def _weights(genotype: str, given: Path | None, random: bool) -> Path | None:
+    """The weights' file: the one given, or a run directory's own; None for random ones."""
+    from hwnas.training.network_files import WEIGHTS
+
+    beside = Path(genotype) / WEIGHTS
+    found = beside if given is None and not random and beside.is_file() else given
+    if (found is None) == (not random):
+        raise HwnasError("export needs weights", "give --weights FILE, or a run directory, or --random-weights")
+    return found

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from hwnas.cli.stages.searching import StudyPlace
     from hwnas.cli.stages.workers import Workers
     from hwnas.cli.verb import Shell
+    from hwnas.compiler.network import Network as Module
+    from hwnas.data.base import ClassInfo
     from hwnas.zoo.resolve import Network
 
 ENGINE = "onnxruntime"
@@ -206,31 +208,11 @@ def export(
     order: Order,
 ) -> Answer:
     """Both artifacts of a network, trained (``weights``, or a run's own) or with random weights."""
-    from hwnas.cli.options import DEFAULT_CLASSES
     from hwnas.cli.stages import quantizing
-    from hwnas.compiler.network import compile_graph
     from hwnas.exporters.runner import write_runner
-    from hwnas.exporters.untrained import randomise
-    from hwnas.ir.passes.without_auxiliary import without_auxiliary
 
     quantizing.check_options(order.engine, order.precision, order.int8, order.data, order.targets)
-    found = network.genotype
-    if weights is not None:
-        module, infos = load_network(found, weights)
-        trained_hw = module.graph.shape(module.graph.input)[1:]
-        if size_hw is not None and size_hw != trained_hw:
-            raise HwnasError(
-                f"the weights were trained for {trained_hw[0]}x{trained_hw[1]}",
-                "leave --size out, or train at that size",
-            )
-    else:
-        size_hw = size_hw or network.size_hw
-        if size_hw is None:
-            raise HwnasError("an untrained network needs a size", "give --size HxW")
-        graph = expand(found, (3, *size_hw), classes or network.classes or DEFAULT_CLASSES)
-        module, infos = compile_graph(without_auxiliary(graph), seed=shell.seed), ()
-        randomise(module, shell.seed)
-    module.eval()
+    module, infos = _module(network, size_hw, classes, weights, shell.seed)
     height, width = module.graph.shape(module.graph.input)[1:]
     images = np.random.default_rng(shell.seed).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
     data = None
@@ -248,7 +230,7 @@ def export(
     )
     exported = exporting.export_both(
         module,
-        found,
+        network.genotype,
         output,
         classes=infos,
         images=images,
@@ -270,3 +252,30 @@ def export(
         folders = [root_of(artifact) for artifact in (exported.logits, exported.labels)]
         document["runner"] = [str(path) for folder in folders for path in write_runner(order.runner, folder)]
     return Answer(document, lambda console: results.print_export(console, document))
+
+
+def _module(
+    network: Network, size_hw: tuple[int, int] | None, classes: int | None, weights: Path | None, seed: int
+) -> tuple[Module, Sequence[ClassInfo]]:
+    """The network to export in evaluation mode, with its weights and classes, or with random weights and none."""
+    from hwnas.cli.options import DEFAULT_CLASSES
+    from hwnas.compiler.network import compile_graph
+    from hwnas.exporters.untrained import randomise
+    from hwnas.ir.passes.without_auxiliary import without_auxiliary
+
+    if weights is not None:
+        module, infos = load_network(network.genotype, weights)
+        trained_hw = module.graph.shape(module.graph.input)[1:]
+        if size_hw is not None and size_hw != trained_hw:
+            raise HwnasError(
+                f"the weights were trained for {trained_hw[0]}x{trained_hw[1]}",
+                "leave --size out, or train at that size",
+            )
+        return module.eval(), infos
+    size_hw = size_hw or network.size_hw
+    if size_hw is None:
+        raise HwnasError("an untrained network needs a size", "give --size HxW")
+    graph = expand(network.genotype, (3, *size_hw), classes or network.classes or DEFAULT_CLASSES)
+    module = compile_graph(without_auxiliary(graph), seed=seed)
+    randomise(module, seed)
+    return module.eval(), ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,25 +56,20 @@ def command(
     own_classes = classes_of(measured)
     classes = classes or own_classes or DEFAULT_CLASSES
     plain = replace(network, auxiliary=False)
-    found, graph = graph_of(genotype, f"{height}x{width}", classes, plain)
+    size = f"{height}x{width}"
+    found, graph = graph_of(genotype, size, classes, plain)
     model = TableModel(measured)
     try:
         prediction = model.predict(graph, confidence=confidence)
     except TableError as error:
-        if own_classes in (None, classes):
-            raise
-        if not _prices(model, graph_of(genotype, f"{height}x{width}", own_classes, plain)[1]):
+        if own_classes in (None, classes) or not _prices(model, graph_of(genotype, size, own_classes, plain)[1]):
             raise  # the classes are not what is wrong
-        timed = f"hwnas profile -o {table} --missing --genotype {genotype} --classes {classes}"
-        raise TableError(
-            f"the table was made for {own_classes} classes, not {classes}: {error.message}",
-            f"give --classes {own_classes}, or time what is missing: `{timed}`",
-        ) from error
+        raise _other_classes(error, own_classes, classes, genotype, table) from error
     setting = CostSetting(precision=measured.contract.precision)
     costs = costs_of(graph, setting)
     document = {
         "genotype": found.name,
-        "size": f"{height}x{width}",
+        "size": size,
         "classes": classes,
         "latency_ms": prediction.latency_ms,
         "interval_ms": prediction.interval_ms,
@@ -85,10 +81,19 @@ def command(
     }
 
     def text(console: Console) -> None:
-        print_prediction(console, f"{found.name} at {height}x{width}, {classes} classes", prediction, confidence)
+        print_prediction(console, f"{found.name} at {size}, {classes} classes", prediction, confidence)
         print_costs(console, costs, setting.precision)
 
     return Answer(document, text)
+
+
+def _other_classes(error: TableError, own: int | None, classes: int, genotype: str, table: Path) -> TableError:
+    """What to say where the table prices the network, but for its own number of classes."""
+    timed = f"hwnas profile -o {table} --missing --genotype {genotype} --classes {classes}"
+    return TableError(
+        f"the table was made for {own} classes, not {classes}: {error.message}",
+        f"give --classes {own}, or time what is missing: `{timed}`",
+    )
 
 
 def _prices(model: TableModel, graph: OpGraph) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from hwnas import __version__
 from hwnas.data.base import ClassInfo
 from hwnas.errors import ArtifactError
-from hwnas.exporters.artifact import GENOTYPE, MANIFEST, Artifact, Manifest, facts_of, write_manifest
+from hwnas.exporters.artifact import GENOTYPE, MANIFEST, Artifact, FileFacts, Manifest, facts_of, write_manifest
 from hwnas.exporters.ends import Ends
-from hwnas.exporters.engine import check_precision, engine_named
+from hwnas.exporters.engine import Engine, check_precision, engine_named
 from hwnas.exporters.onnx_export import OPSET, network_as_onnx, onnx_bytes
 from hwnas.exporters.tensorrt_engine import TensorRtEngine, compute_capability
 from hwnas.files import write_bytes
@@ -52,30 +52,20 @@ def export_artifact(
     ``classes`` must be as many as the network's. The old manifest is removed first, so that a directory left half
     written is never taken for an artifact.
     """
-    graph = network.graph
+    graph, ends = network.graph, Ends(argmax, preprocess, batch)
     if classes and len(classes) != graph.shape(graph.output)[0]:
         raise ArtifactError(f"the network has {graph.shape(graph.output)[0]} classes, not {len(classes)}")
     check_precision(engine, precision)
     backend = engine_named(engine)
-    if isinstance(backend, TensorRtEngine):
-        backend.check_targets(targets)
-    elif targets:
-        raise ArtifactError(f"files of {engine} are not bound to a GPU", "leave --target out")
-    ends = Ends(argmax, preprocess, batch)
+    targets = _targets(backend, targets)
     fingerprints = {"genotype": fingerprint(genotype), "weights": weights_fingerprint(network)}
-    made = model if model is not None else network_as_onnx(network)
-    finished = ends.put_on(made)
-    for key, value in fingerprints.items():
-        finished.metadata_props.add(key=f"hwnas.{key}", value=value)
-    (directory / MANIFEST).unlink(missing_ok=True)
     onnx_path = directory / "model.onnx"
-    write_bytes(onnx_path, onnx_bytes(finished))
+    finished = _labelled(ends.put_on(model if model is not None else network_as_onnx(network)), fingerprints)
+    (directory / MANIFEST).unlink(missing_ok=True)
+    write_bytes(onnx_path, finished)
     save_genotype(genotype, directory / GENOTYPE)
-    if isinstance(backend, TensorRtEngine):
-        targets = tuple(targets) or (compute_capability(),)
-        entry = backend.build(onnx_path, precision=precision, out_dir=directory, targets=targets)
-    else:
-        entry = backend.build(onnx_path, precision=precision, out_dir=directory)
+    bound = {"targets": targets} if isinstance(backend, TensorRtEngine) else {}
+    entry = backend.build(onnx_path, precision=precision, out_dir=directory, **bound)
     manifest = Manifest(
         name=genotype.name,
         engine=engine,
@@ -83,16 +73,13 @@ def export_artifact(
         precision=precision,
         opset=OPSET,
         entry=entry.relative_to(directory).as_posix(),
-        files={
-            path.relative_to(directory).as_posix(): facts_of(path)
-            for path in {onnx_path, *_files_of(entry, directory), directory / GENOTYPE}
-        },
+        files=_facts_of({onnx_path, *_files_of(entry, directory), directory / GENOTYPE}, directory),
         genotype_fingerprint=fingerprints["genotype"],
         weights_fingerprint=fingerprints["weights"],
         input=ends.describe_input(graph.shape(graph.input)),
         output=ends.describe_output(graph.shape(graph.output)),
         quantization=quantization or {},
-        targets=tuple(targets),
+        targets=targets,
         classes=tuple(classes),
         device=device_fingerprint(),
         trained=trained,
@@ -101,6 +88,27 @@ def export_artifact(
     )
     write_manifest(directory, manifest)
     return Artifact(entry, manifest)
+
+
+def _targets(backend: Engine, targets: Sequence[str]) -> tuple[str, ...]:
+    """The GPUs that an engine's file is bound to, checked: the one here where none is named, none for most engines."""
+    if isinstance(backend, TensorRtEngine):
+        backend.check_targets(targets)
+        return tuple(targets) or (compute_capability(),)
+    if targets:
+        raise ArtifactError(f"files of {backend.name} are not bound to a GPU", "leave --target out")
+    return ()
+
+
+def _labelled(model: ModelProto, fingerprints: Mapping[str, str]) -> bytes:
+    """The model's file; its metadata say of which genotype and weights it is."""
+    for key, value in fingerprints.items():
+        model.metadata_props.add(key=f"hwnas.{key}", value=value)
+    return onnx_bytes(model)
+
+
+def _facts_of(paths: Iterable[Path], directory: Path) -> dict[str, FileFacts]:
+    return {path.relative_to(directory).as_posix(): facts_of(path) for path in paths}
 
 
 def _files_of(entry: Path, directory: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -81,19 +81,19 @@ def command(
         "bytes": output.stat().st_size,
         "script": script,
     }
-
     flags = "" if engine == "onnxruntime" else f" --engine {engine}"
     flags += "" if bundle.graphs.startswith(precision) else f" --precision {precision}"
+    return Answer(document, lambda console: _print_plan(console, document, flags))
 
-    def text(console: Console) -> None:
-        console.print(f"bundle       {output}", markup=False)
-        console.print(
-            f"holds        {len(bundle.keys)} kernels and {len(bundle.nets)} nets, {document['bytes']:,} bytes"
-        )
-        if script is None:
-            console.print(f"measure it   hwnas profile measure {output}{flags} -o table.json", markup=False)
-        else:
-            console.print(f"measure it   python3 {script.name} {output.name}{flags} -o measured.jsonl", markup=False)
-            console.print(f"then here    hwnas profile measure {output} --journal measured.jsonl -o table.json")
 
-    return Answer(document, text)
+def _print_plan(console: Console, document: dict[str, Any], flags: str) -> None:
+    output, script = document["bundle"], document["script"]
+    console.print(f"bundle       {output}", markup=False)
+    console.print(
+        f"holds        {document['kernels']} kernels and {document['nets']} nets, {document['bytes']:,} bytes"
+    )
+    if script is None:
+        console.print(f"measure it   hwnas profile measure {output}{flags} -o table.json", markup=False)
+    else:
+        console.print(f"measure it   python3 {script.name} {output.name}{flags} -o measured.jsonl", markup=False)
+        console.print(f"then here    hwnas profile measure {output} --journal measured.jsonl -o table.json")
