@@ -11,13 +11,32 @@ from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.passes.fix_gates import fix_gates
 from hwnas.ir.passes.simplify import simplify
 from hwnas.ir.verify import verify
+from hwnas.latency.context import Edge
+from hwnas.latency.features import key_size
+from hwnas.latency.keys import LatencyKey
+from hwnas.latency.population import PopulationModel
 from hwnas.shapes import Value
 from hwnas.skeletons.base import expand
 from hwnas.spaces.decisions import canonical, check
-from hwnas.spaces.relaxed import RelaxedSpace, one_hot, sample_from, uniform
+from hwnas.spaces.relaxed import RelaxedSpace, one_hot, sample_from, sampler_of, uniform
 from hwnas.supernet.relaxed import RelaxedNetwork
 
 CLASSES = 5
+
+
+class MadeUp:
+    """Prices by multiply-adds and bytes."""
+
+    overhead_ms = 0.2
+
+    def node_ms(self, key: LatencyKey) -> float:
+        size = key_size(key)
+        return 0.02 + size.macs / 1e6 + size.output_bytes / 1e6
+
+    def edge_ms(self, edge: Edge) -> float:
+        return 0.1 * edge.megabytes
+
+
 Size = tuple[int, int]
 
 
@@ -97,3 +116,17 @@ def check_distributions(space: RelaxedSpace, count: int) -> None:
     for decisions in drawn(space, count, seed=4):
         certain = one_hot(space.relaxation, space.embed(decisions))
         assert sample_from(space, certain, rng) == canonical(space, decisions)
+
+
+def check_expected_latency(space: RelaxedSpace, size_hw: Size, samples: int) -> None:
+    """What a relaxation is expected to cost is the mean of what the genotypes that are drawn from it do."""
+    rng = np.random.default_rng(5)
+    population = PopulationModel(MadeUp(), space, size_hw, CLASSES, rng)
+    probabilities = {choice.name: rng.dirichlet(np.ones(len(choice.options))) for choice in space.relaxation}
+    tensors = {name: torch.from_numpy(vector).requires_grad_() for name, vector in probabilities.items()}
+    expected = population.expected_ms(space.choice_probabilities(tensors))
+    draw = sampler_of(space, probabilities)
+    prices = population.predict_many([draw(rng) for _ in range(samples)])
+    assert abs(float(expected.detach()) - prices.mean()) < 4 * prices.std() / samples**0.5
+    gradients = torch.autograd.grad(expected, list(tensors.values()), allow_unused=True)
+    assert any(part is not None and float(part.abs().max()) > 0 for part in gradients)

@@ -37,7 +37,7 @@ def first_order(
     loss_of: Loss, logits: Learned, mixing: Mixing, val: Batch, parameters: Sequence[nn.Parameter] = ()
 ) -> tuple[list[Tensor], Tensor]:
     """(∇α L_val(w, α), the loss). For ``parameters``, the weights, nothing is computed and nothing is kept."""
-    with _frozen(parameters):
+    with frozen(parameters):
         loss = loss_of(logits.weights(mixing), val)
         return _gradients(loss, list(logits.parameters())), loss.detach()
 
@@ -84,7 +84,7 @@ def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
 
 
 @contextmanager
-def _frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
     """Inside, ``parameters`` require no gradient."""
     required = [parameter for parameter in parameters if parameter.requires_grad]
     for parameter in required:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer
+from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer, frozen
 from hwnas.search.gradient.collapse import CollapseWatch, dominant_eigenvalue
 from hwnas.search.gradient.logits import Expected, Logits
 from hwnas.search.gradient.order import Order, Prepared
@@ -74,9 +74,10 @@ class Darts:
 
     def _look(self, val: Batch) -> dict[str, float]:
         logits = self.bilevel.logits
-        eigenvalue = dominant_eigenvalue(
-            lambda: self.bilevel.loss_of(logits.weights(), val), list(logits.parameters()), iterations=5
-        )
+        with frozen(self.bilevel.parameters):
+            eigenvalue = dominant_eigenvalue(
+                lambda: self.bilevel.loss_of(logits.weights(), val), list(logits.parameters()), iterations=5
+            )
         genotype = self.space.decode(self.space.derive(self.relaxation())).genotype
         return self.watch.look(genotype, eigenvalue)
 
