@@ -319,7 +319,8 @@ def _cluster(ray: ModuleType, address: str) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise HwnasError(
             f"no Ray cluster answers at {address}: {str(error).splitlines()[0]}",
-            "start one with `ray start --head`, and give the address that it prints: --ray HOST:6379",
+            "start one with `ray start --head`, and give the address that it prints: --ray HOST:6379; "
+            "if it is there and wants a token, as newer Rays do, set RAY_AUTH_MODE=token",
         ) from error
     try:
         yield
