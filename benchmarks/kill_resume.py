@@ -6,6 +6,10 @@ runs ``hwnas search`` in a scratch directory and kills it (SIGKILL) ten times, e
 evaluate candidates, then lets it end. After each kill it reads the study. Printed at the end: how many recorded
 candidates were lost, how many trials have two outcomes, and how many candidates were begun as two trials. A candidate
 that was under evaluation when its process was killed is evaluated again, once: it had no result to lose.
+
+``--joined`` does the same to a search of several processes on one study, at ten random moments of which one of them is
+killed and another one joins: 3 processes, 200 candidates of a made-up space that take 20 ms each, on a journal and, with
+``--storage URL``, on a database. It needs none of the other options.
 """
 
 from __future__ import annotations
@@ -53,13 +57,49 @@ def decisions(journal: Path) -> list[str]:
     return begun
 
 
+def joined(where: str, kills: int = KILLS, evaluations: int = 200) -> bool:
+    """Searches that join one another and are killed; whether nothing was lost, left over or evaluated without need."""
+    sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / folder) for folder in ("search", "contracts")]
+    from joining_worker import Worker, opened
+
+    rng = np.random.default_rng()
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "evaluated.jsonl"
+        workers = [Worker(where, log, evaluations, join=number > 0, pause_s=0.02) for number in range(3)]
+        for _ in range(kills):
+            time.sleep(float(rng.uniform(0.0, 0.5)))
+            workers.pop(int(rng.integers(len(workers)))).kill()
+            workers.append(Worker(where, log, evaluations, join=True, pause_s=0.02))
+        ended = [worker.evaluations() for worker in workers]
+        trials = opened(where).trials
+        tries = {json.dumps(dict(each.request.decisions), sort_keys=True): each.attempts for each in trials}
+        times = Counter(
+            json.dumps(json.loads(line)["decisions"], sort_keys=True) for line in log.read_text().splitlines()
+        )
+    without = sum(trial.outcome is None for trial in trials)
+    needless = sum(count > tries.get(decisions, 0) for decisions, count in times.items())
+    repeated = len(trials) - len(tries)
+    print(
+        f"{where.partition(':')[0] if '://' in where else 'journal'}: {kills} kills, the processes ended with {ended}; "
+        f"{len(trials)} recorded, {without} without an outcome, {repeated} candidates as two trials, {needless} "
+        f"evaluated again though not cut off, {sum(count > 1 for count in tries.values())} tried twice"
+    )
+    return len(trials) == evaluations and not (without or needless or repeated)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("data", "size", "budget", "table"):
-        parser.add_argument(f"--{name}", required=True)
+        parser.add_argument(f"--{name}", required="--joined" not in sys.argv)
+    parser.add_argument("--joined", action="store_true")
+    parser.add_argument("--storage")
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.joined:
+        with tempfile.TemporaryDirectory() as folder:
+            good = joined(str(Path(folder) / "study.journal"))
+        return int(not (good and (arguments.storage is None or joined(arguments.storage))))
     rng = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"

@@ -306,7 +306,8 @@ def search_field(
     """Search until ``seconds`` have passed or ``evaluations`` are recorded; goes on with what the study holds.
 
     Who joins a search ends with it instead. ``pool`` is what strategies that take one begin with. One candidate is
-    evaluated for ``limit_s`` seconds at most. ``work`` is left in the study, for workers that share nothing else with this process.
+    evaluated for ``limit_s`` seconds at most. ``work`` is left in the study, for workers that share nothing else with
+    this process.
     """
     from hwnas.search.executor import InProcess
     from hwnas.search.joining import WhileLed, wait_for_neighbours

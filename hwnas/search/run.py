@@ -80,6 +80,7 @@ def search(
     loop = _Loop(problem, strategy, executor, study, clock)
     shown = progress or Silent()
     total = float(evaluations if evaluations is not None else deadline_s or 0.0)
+    total = total if math.isfinite(total) else 0.0  # nobody knows how long it will be
     start = clock()
     with shown.task("search", total) as task:
         stopped = loop.run(evaluations, None if deadline_s is None else start + deadline_s, task, start)
