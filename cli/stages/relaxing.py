@@ -224,7 +224,8 @@ def relax(
         log=Log(folder / "relaxation.jsonl"),
         progress=progress,
     )
-    traced.look()
+    if not traced.looks or traced.looks[-1].step != traced.steps:
+        traced.look()
     return Relaxed(traced, prepared, fitted.spent.steps)
 
 
