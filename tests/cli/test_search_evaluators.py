@@ -53,17 +53,6 @@ def trials(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
 
 
-def test_econas_promotes_from_checkpoints(data: str, small_table: Path, tmp_path: Path) -> None:
-    words = ("--strategy", "econas:population=4,batch=2", "--proxy", "r0.5", "--evaluator", "proxy")
-    ended = searched(data, small_table, tmp_path / "run", *words, "--results", tmp_path / "shared.jsonl")
-    assert ended.code == 0, ended.said
-    kept = [json.loads(line) for line in (tmp_path / "shared.jsonl").read_text().splitlines()]
-    assert {each["identity"]["steps"] for each in kept} <= {2, 4, 6}
-    assert len(kept) < 3 or any(each["identity"]["continue_from"] for each in kept)  # on a slow machine there are few
-    assert all(each["identity"]["size_hw"] == [32, 48] for each in kept)
-    assert not (tmp_path / "run" / "evaluations.jsonl").exists()
-
-
 def test_dpc_ranks_on_frozen_features_of_a_backbone_that_is_trained_first(
     data: str, tiny_table: Path, tmp_path: Path
 ) -> None:
@@ -76,17 +65,25 @@ def test_dpc_ranks_on_frozen_features_of_a_backbone_that_is_trained_first(
     assert report["steps"] > 0 and "backbone" in json.loads((tmp_path / "run" / "stages.json").read_text())["stages"]
 
 
-def test_pretrained_backbone_is_taken_and_what_matched_is_said(data: str, tiny_table: Path, tmp_path: Path) -> None:
+def test_econas_trains_proxies_that_begin_with_a_pretrained_backbone(
+    data: str, tiny_table: Path, tmp_path: Path
+) -> None:
     weights = tmp_path / "net.safetensors"
     state = compile_graph(reference_graph(SPACES.get(TINY), (3, 64, 96), 2), seed=4).state_dict()
     del state["stage2/block1.conv.weight"]
     save_file(state, str(weights))
-    words = ("--backbone-weights", weights, "--keymap", "hwnas", "--evaluator", "features", "--strategy", "random")
+    words = ["--backbone-weights", weights, "--keymap", "hwnas", "--strategy", "econas:population=4,batch=2"]
+    words += ["--evaluator", "proxy", "--proxy", "r0.5", "--results", tmp_path / "shared.jsonl"]
     ended = searched(data, tiny_table, tmp_path / "run", *words, space=TINY)
     assert ended.code == 0, ended.said
     assert "14 of 15 tensors of the backbone matched" in ended.said and "stage2/block1.conv.weight" in ended.said
     report = json.loads((tmp_path / "run" / "backbone.json").read_text())
     assert report["missing"] == ["stage2/block1.conv.weight"] and report["seconds"] == 0
+    kept = [json.loads(line)["identity"] for line in (tmp_path / "shared.jsonl").read_text().splitlines()]
+    assert not (tmp_path / "run" / "evaluations.jsonl").exists()
+    assert {each["steps"] for each in kept} <= {2, 4, 6} and all(each["size_hw"] == [32, 48] for each in kept)
+    assert all(each["start"].startswith("given") for each in kept)
+    assert len(kept) < 3 or any(each["continue_from"] for each in kept)  # on a slow machine there are few
 
 
 @pytest.mark.parametrize(
