@@ -8,7 +8,7 @@ candidates were lost, how many trials have two outcomes, and how many candidates
 that was under evaluation when its process was killed is evaluated again, once: it had no result to lose.
 
 ``--joined`` does the same to a search of several processes on one study, at ten random moments of which one of them is
-killed and another one joins: 3 processes, 200 candidates of a made-up space that take 20 ms each, on a journal and, with
+killed and another one joins: 3 processes, 200 candidates of a made-up space that take 0.1 s each, on a journal and with
 ``--storage URL``, on a database. It needs none of the other options.
 """
 
@@ -65,11 +65,11 @@ def joined(where: str, kills: int = KILLS, evaluations: int = 200) -> bool:
     rng = np.random.default_rng()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "evaluated.jsonl"
-        workers = [Worker(where, log, evaluations, join=number > 0, pause_s=0.02) for number in range(3)]
+        workers = [Worker(where, log, evaluations, join=number > 0, pause_s=0.1) for number in range(3)]
         for _ in range(kills):
             time.sleep(float(rng.uniform(0.0, 0.5)))
             workers.pop(int(rng.integers(len(workers)))).kill()
-            workers.append(Worker(where, log, evaluations, join=True, pause_s=0.02))
+            workers.append(Worker(where, log, evaluations, join=True, pause_s=0.1))
         ended = [worker.evaluations() for worker in workers]
         trials = opened(where).trials
         tries = {json.dumps(dict(each.request.decisions), sort_keys=True): each.attempts for each in trials}
