@@ -3,9 +3,9 @@
     python benchmarks/darts_step.py [--rounds 10] [--threads 1] [--channels-last]
 
 Both sides have equal weights, the same batches and the same optimizers, and take their steps in turn; the losses of
-both are compared first. Time is wall-clock time and, because it does not feel other processes, CPU time: the median over
-the rounds of either. Memory is the most that the tensors of one step take at a time, weights and the optimizers' state
-included, as PyTorch's own profiler counts it.
+both are compared first. Time is wall-clock time and, because it does not feel other processes as much, CPU time: the
+median over the rounds of either. Memory is the most that the tensors of one step take at a time, as PyTorch's profiler
+counts them, and the weights with their gradients and momenta.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Written from the paper: every edge of a cell computes all eight operations and adds them up, weighted by the softmax of
 its alphas; a step updates the alphas by the gradient of the validation loss, then the weights by that of the training
-loss. Nothing is shared between edges, nothing is fused. As in the search of the paper, BatchNorms have no parameters and
-follow the poolings, too. The step asks autograd for the gradients of the alphas alone where only those are needed, which
-is kinder to it than ``loss.backward()``.
+loss. Nothing is shared between edges, nothing is fused. As in the paper's search, BatchNorms have no parameters and
+follow the poolings, too. The step asks autograd for the gradients of the alphas alone where only those are needed:
+that is kinder to it than ``loss.backward()``.
 """
 
 from __future__ import annotations
@@ -194,4 +194,4 @@ class PlainStep:
             parameter.grad = gradient
         nn.utils.clip_grad_norm_(self.weights, 5.0)
         self.optimizer.step()
-        return float(val_loss), float(loss)
+        return float(val_loss.detach()), float(loss.detach())
