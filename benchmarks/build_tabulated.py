@@ -9,7 +9,7 @@ is there by the end of ``--minutes`` is written to ``tab/benchmark.json``, which
 random order, so a file that is not complete holds a uniform sample.
 
 Scores and trainings are mIoU on images held out of ``train``; ``val`` is never opened. On an AMD EPYC with other
-processes on the core, a score took 0.04 s of CPU time and a set of three trainings 5.5 s: about 40 minutes of a core for
+processes on the core, a score took 0.04 s of CPU time and a set of three trainings 5.5 s: some 40 minutes of a core for
 the whole file, beside a minute for the table and one or two for the supernet.
 """
 
