@@ -261,6 +261,7 @@ class Deployment:
         """Train the supernet, a gradient method's or one of shared weights; goes on from its checkpoint."""
         if self.by_gradients:
             return relaxation.train(self, TABLE)
+        prepared = self.backbone  # a stage of its own, whose seconds are not the supernet's or the search's
         if not self.uses_supernet:
             return {}
         report = "supernet.json"
@@ -276,7 +277,7 @@ class Deployment:
                 log=self.run / "supernet.jsonl",
                 progress=self.progress,
                 sampler=self.settings.sampler,
-                backbone=self.backbone,
+                backbone=prepared,
             )
             pool = searching.save_pool(sampler, self.run / POOL)
             document = {"steps": trained.steps, "mean_path_ms": trained.mean_path_ms, "sampler": self.settings.sampler}
