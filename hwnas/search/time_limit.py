@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class OutOfTime(Exception):
-    """Raised in the midst of an evaluation whose time is up."""
+class OutOfTime(BaseException):
+    """Raised in the midst of an evaluation whose time is up. No ``Exception``, which evaluators may catch."""
 
 
 @contextmanager
