@@ -12,8 +12,10 @@ from hwnas.cli.options import (
     BudgetOption,
     ConfidenceOption,
     DataOption,
+    LimitOption,
     MethodOption,
     MinutesOption,
+    ObjectiveOption,
     Percentile,
     ResumeOption,
     RunOption,
@@ -54,6 +56,8 @@ def command(
     threads: ThreadsOption = 1,
     budget_at: BudgetAtOption = Percentile.p50,
     confidence: ConfidenceOption = None,
+    objective: ObjectiveOption = "miou",
+    limit: LimitOption = None,
     table: Annotated[
         Path | None, typer.Option("--table", metavar="FILE", help="Use this latency table; else one is measured.")
     ] = None,
@@ -85,6 +89,8 @@ def command(
         seed=shell.seed,
         table=str(table) if table is not None else None,
         confidence=confidence,
+        objective=objective,
+        limits=tuple(limit or ()),
         recipe=changes_of(recipe, set_ or ()),
         teacher=teacher,
         teacher_weights=str(teacher_weights) if teacher_weights is not None else None,

@@ -18,7 +18,7 @@ from hwnas.errors import HwnasError
 from hwnas.latency.measure import Setting
 from hwnas.latency.table import load_table
 from hwnas.search.costs import LATENCY
-from hwnas.search.make import check_options, check_serves, parse_call
+from hwnas.search.make import make_strategy
 from hwnas.search.pooled import takes_pool
 from hwnas.search.problem import Problem
 from hwnas.spaces.base import SPACES
@@ -52,9 +52,8 @@ def check_objective(settings: Settings, *, resume: bool) -> None:
     check_costs((name for name in objective.needs if name != QUALITY), devices)
     for path in () if resume else table_names(settings.devices).values():  # a run has its own copies
         check_size(load_table(Path(path)), settings.size_hw)
-    name, options = parse_call(settings.strategy)
-    check_serves(name, Problem(SPACES.get(settings.space), objective))
-    check_options(name, options)
+    pool = {"pool": ()} if takes_pool(settings.strategy) else {}
+    make_strategy(settings.strategy, Problem(SPACES.get(settings.space), objective), seed=0, **pool)
 
 
 def check_evaluation(settings: Settings) -> None:
