@@ -31,7 +31,9 @@ class PoolFirst:
         self._asked = 0
         if after is not None and self._pool:
             own = {"next": len(distinct), "seen": list(distinct)}
-            after.restore({**after.state(), **own, **({"waiting": list(range(len(distinct)))} if _waits(after) else {})})
+            after.restore(
+                {**after.state(), **own, **({"waiting": list(range(len(distinct)))} if _waits(after) else {})}
+            )
 
     def ask(self, count: int) -> list[Request]:
         pool = self._pool[self._asked : self._asked + count]
