@@ -173,7 +173,8 @@ def plot(all_curves: Mapping[str, Mapping[str, Mapping[int, list[float]]]], path
             axis.plot(steps, np.median(points, 0), label=name, color=f"C{index % 10}", ls="-" if index < 10 else "--")
             if name == "random":
                 axis.fill_between(steps, *np.quantile(points, (0.25, 0.75), axis=0), color=f"C{index % 10}", alpha=0.2)
-        axis.set(title=problem, xlabel="evaluations", ylabel="regret, points of mIoU", yscale="log")
+        axis.set(title=problem, xlabel="evaluations", ylabel="regret, points of mIoU")
+        axis.set_yscale("symlog", linthresh=0.1)  # regrets end at 0
         axis.legend(fontsize="small")
     figure.tight_layout()
     figure.savefig(path)
