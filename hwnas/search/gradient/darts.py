@@ -55,7 +55,7 @@ class Darts:
 
     def step(self, train: Batch, val: Batch) -> Mapping[str, float]:
         figures = dict(self.bilevel.step(train, val))
-        if self.look_every and self.steps % self.look_every == 0:
+        if self.look_every and self.steps and self.steps % self.look_every == 0:
             self.seen = self._look(val)
         self.steps += 1
         return {**figures, **self.seen}

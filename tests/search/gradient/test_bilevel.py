@@ -311,6 +311,7 @@ def test_the_method_s_set_up_takes_partial_channels(arrays: Arrays) -> None:
     assert not prepared.inherits
     batch = (torch.randn(2, 3, 64, 64), torch.randint(3, (2, 64, 64)))
     prepared.step.begin(0.5)
+    prepared.step.step(batch, batch)
     figures = prepared.step.step(batch, batch)
     assert figures["expected_ms"] > 0
     assert {"skip_share", "eigenvalue", "val_loss"} <= set(figures)
