@@ -97,13 +97,14 @@ def score(run: Path) -> None:
     from hwnas.cli.deployment import FINALIST
     from hwnas.cli.stages.data import open_validation_data
     from hwnas.compiler.network import compile_graph
-    from hwnas.compiler.weights import load_weights
     from hwnas.data.base import open_dataset
     from hwnas.ir.serialize import load_genotype
     from hwnas.progress import Silent
     from hwnas.rundir import read_config
     from hwnas.skeletons.base import expand
+    from hwnas.training.checkpoint import weights_in
     from hwnas.training.metrics import evaluate
+    from hwnas.training.train import NETWORK
 
     torch.set_num_threads(1)
     config, chosen = read_config(run), json.loads((run / "chosen.json").read_text())
@@ -111,7 +112,7 @@ def score(run: Path) -> None:
     height, width = config["size_hw"]
     graph = expand(load_genotype(run / "genotype.json"), (3, height, width), len(dataset.classes))
     network = compile_graph(graph, seed=0)
-    network.load_state_dict(load_weights(run / FINALIST)[0])
+    network.load_state_dict(weights_in(run / FINALIST, NETWORK))
     val = open_validation_data(dataset, (height, width), Silent())
     found = {name: chosen[name] for name in ("latency_ms", "measured_ms", "evaluations", "miou")}
     write_json(run / SCORED, {**found, "val_miou": evaluate(network, val, len(dataset.classes)).miou})
