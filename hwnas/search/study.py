@@ -29,10 +29,11 @@ import numpy as np
 from hwnas import __version__
 from hwnas.errors import RunError
 from hwnas.ir.serialize import genotype_to_dict
+from hwnas.search.entering import MEMBER, enter, find_or_create, identity_of, members_of
 from hwnas.search.members import BEAT_S, Member, machine
 from hwnas.search.patience import patiently
 from hwnas.search.problem import Problem
-from hwnas.search.reading import CONTRACT, IDENTITY, WORK
+from hwnas.search.reading import WORK
 from hwnas.search.storage import STUDY_NAME, Store, open_store
 from hwnas.search.strategy import Outcome, Request
 from hwnas.search.trial import (
@@ -53,10 +54,6 @@ from hwnas.search.trial import (
 if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution
     from optuna.trial import FrozenTrial
-
-SCHEMA_VERSION = 2
-MEMBER = "member:"
-"""Begins the user attributes of the study with a note of each member."""
 
 T = TypeVar("T")
 
@@ -328,11 +325,13 @@ class Study:
         return [] if score is None else [score]
 
     def _members(self) -> list[Member]:
-        return _members(self._store, self._study_id)
+        return members_of(self._store, self._study_id)
 
     def _note_member(self, member: Member) -> None:
         def note() -> None:
             with self._store.exclusive():
+                if self._closing.is_set() and not member.left:  # closed while a beat was on its way
+                    return
                 name = f"{MEMBER}{member.number}"
                 self._store.storage.set_study_user_attr(self._study_id, name, member.to_dict())
 
@@ -364,16 +363,16 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces every new study on stderr
     text = "" if contract is None else json.dumps(contract, sort_keys=True)
     fingerprint = sha256_of_text(text)[:16] if text else ""
-    wanted = _identity(problem, {**identity, "contract": fingerprint} if text else identity, seed)
+    wanted = identity_of(problem, {**identity, "contract": fingerprint} if text else identity, seed)
     try:
         store = open_store(where, name)
 
-        def enter() -> tuple[int, Member]:
+        def entered() -> tuple[int, Member]:
             with store.exclusive():
-                study_id = _find_or_create(store, problem, wanted, contract)
-                return study_id, _enter(store, study_id, join)
+                study_id = find_or_create(store, problem, wanted, contract)
+                return study_id, enter(store, study_id, join)
 
-        study_id, member = patiently(enter, store)
+        study_id, member = patiently(entered, store)
         study = patiently(lambda: Study(store, study_id, problem, seed, member, fingerprint), store)
     finally:
         optuna.logging.set_verbosity(verbosity)
@@ -384,57 +383,6 @@ def open_study(
 def seed_of(seed: int, stream: int) -> int:
     """The seed of a process's strategy: those that join a search must not ask for what it asks for."""
     return seed if stream == 0 else int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
-
-
-def _find_or_create(
-    store: Store, problem: Problem, identity: dict[str, Any], contract: Mapping[str, Any] | None
-) -> int:
-    from optuna.study import StudyDirection
-
-    storage, objective = store.storage, problem.objective
-    try:
-        study_id = storage.get_study_id_from_name(store.name)
-    except KeyError:
-        sides = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
-        directions = [sides[side] for side in objective.metrics.values()] if objective.also else [sides["max"]]
-        study_id = storage.create_new_study(directions, store.name)
-    attrs = storage.get_study_user_attrs(study_id)
-    if IDENTITY not in attrs:  # new, or its maker was killed before it could say what it is of
-        storage.set_study_system_attr(study_id, "study:metric_names", list(objective.metrics))
-        if contract is not None:
-            storage.set_study_user_attr(study_id, CONTRACT, dict(contract))
-        storage.set_study_user_attr(study_id, IDENTITY, identity)
-        return study_id
-    recorded = attrs[IDENTITY]
-    for field in sorted(set(identity) | set(recorded)):
-        if identity.get(field) != recorded.get(field):
-            raise RunError(
-                f"the study {store.where} is of another search: its {field} is {_short(recorded.get(field))}, "
-                f"not {_short(identity.get(field))}",
-                "continue it with the same settings, or search in another run directory",
-            )
-    return study_id
-
-
-def _enter(store: Store, study_id: int, join: bool) -> Member:
-    """Become a member: of stream 0, or of a new one to join those at work."""
-    members = _members(store, study_id)
-    busy = next((member for member in members if member.stream == 0 and member.alive()), None)
-    if busy is not None and not join:
-        raise RunError(
-            f"the study {store.where} is already being searched ({busy})",
-            "wait for it, or take part in it with --join",
-        )
-    number = len(members)
-    stream = 1 + max((member.stream for member in members), default=0) if join else 0
-    member = Member.here(number, stream)
-    store.storage.set_study_user_attr(study_id, f"{MEMBER}{number}", member.to_dict())
-    return member
-
-
-def _members(store: Store, study_id: int) -> list[Member]:
-    attrs = store.storage.get_study_user_attrs(study_id)
-    return [Member.from_dict(note) for name, note in attrs.items() if name.startswith(MEMBER)]
 
 
 def _keep_beating(study: Study) -> None:
@@ -451,24 +399,6 @@ def _keep_beating(study: Study) -> None:
             del study
 
     threading.Thread(target=beat, name="hwnas-study", daemon=True).start()
-
-
-def _identity(problem: Problem, identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """All that must agree for a study to be continued, as JSON gives it back."""
-    own = {
-        "schema_version": SCHEMA_VERSION,
-        "space": problem.space.name,
-        "choices": [[choice.name, list(choice.options)] for choice in problem.space.choices],
-        **problem.objective.to_dict(),
-        "seed": seed,
-    }
-    document: dict[str, Any] = json.loads(json.dumps({**identity, **own}))
-    return document
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "…"
 
 
 def _distributions(problem: Problem) -> dict[str, CategoricalDistribution]:
