@@ -5,7 +5,7 @@
 For each strategy and each of three seeds it runs ``hwnas search`` at 120x160 for ``--minutes``, pinned to a core of its
 own, ``--jobs`` at once: half of the time trains the supernet, a tenth searches it, the rest are the finals. The network
 found is then scored on ``val`` with what it learned in the finals (it gets no training of its own: that would hide
-differences between searches). All runs share one latency table, measured first, alone on the machine.
+differences between searches). All runs share one latency table, measured first, alone and on one core.
 
 Runs are kept in the folder; started again, the script goes on with those that are missing or were cut off, and prints
 the table again. 10 strategies × 3 seeds × 4 minutes, two at once, take an hour.
@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.files import write_json
+from hwnas.latency.table import load_table, save_table
 
 STRATEGIES: Mapping[str, tuple[str, ...]] = {
     "random": ("--strategy", "random"),
@@ -63,10 +65,24 @@ def make_table(options: argparse.Namespace) -> Path:
     table: Path = options.table or options.folder / "table.json"
     if not table.exists():
         words = ["profile", "--space", "realtime", "--size", options.size, "--minutes", options.profile_minutes]
-        words += ["--classes", options.classes, "-o", table]
+        words += ["--classes", options.classes, "--pin", usable_cores()[0], "-o", table]
         if hwnas(*words, log=options.folder / "profile.log"):
             raise SystemExit(f"profiling failed: see {options.folder / 'profile.log'}")
     return table
+
+
+def usable_cores() -> list[int]:
+    """Cores that runs can be pinned to."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+
+
+def table_of(core: int, table: Path, folder: Path) -> Path:
+    """The table as one of runs on ``core``: the cores of one machine are taken to be alike."""
+    path = folder / f"table-core{core}.json"
+    if not path.exists():
+        measured = load_table(table)
+        save_table(replace(measured, contract=replace(measured.contract, pinned=(core,))), path)
+    return path
 
 
 def run_one(name: str, seed: int, options: argparse.Namespace, table: Path, cores: Queue[int]) -> str:
@@ -77,7 +93,15 @@ def run_one(name: str, seed: int, options: argparse.Namespace, table: Path, core
     core = cores.get()
     try:
         words: list[object] = ["search", "--data", options.data, "--size", options.size, "--budget", options.budget]
-        words += ["--table", table, "--minutes", options.minutes, "--run", place, *STRATEGIES[name]]
+        words += [
+            "--table",
+            table_of(core, table, options.folder),
+            "--minutes",
+            options.minutes,
+            "--run",
+            place,
+            *STRATEGIES[name],
+        ]
         words += ["--seed", seed, *(["--resume"] if place.exists() else [])]
         log = options.folder / f"{name}-{seed}.log"
         if hwnas(*words, core=core, log=log):
@@ -170,7 +194,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     names = options.strategies.split(",")
     table = make_table(options)
-    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0] * options.jobs
+    usable = usable_cores()
     cores: Queue[int] = Queue()
     for index in range(options.jobs):
         cores.put(usable[index % len(usable)])
