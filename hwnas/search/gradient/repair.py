@@ -27,6 +27,8 @@ from hwnas.supernet.prices import Price, fastest_of, remembered
 LISTED = 4000
 BEAM = 12
 PAIRS = 5000
+OPTIONS = 5
+"""A change goes to one of so many likeliest options: a path through resolutions has hundreds."""
 LEAST = 1e-9
 """A probability of zero counts as this one: an option that was never wanted may be what the budget needs."""
 
@@ -73,23 +75,24 @@ class _Odds:
     def __init__(self, space: SearchSpace, probabilities: Mapping[str, np.ndarray]) -> None:
         self.space = space
         self.logs: dict[str, dict[Value, float]] = {}
-        self.first: dict[str, Value] = {}
+        self.likeliest: dict[str, list[Value]] = {}
         for choice in space.choices:
             shares = np.maximum(np.asarray(probabilities[choice.name], dtype=np.float64), LEAST)
             logs = np.log(shares)
             self.logs[choice.name] = dict(zip(choice.options, logs.tolist(), strict=True))
-            self.first[choice.name] = choice.options[int(shares.argmax())]
+            ranked = np.argsort(-shares, kind="stable")[:OPTIONS]
+            self.likeliest[choice.name] = [choice.options[place] for place in ranked.tolist()]
 
     def of(self, decisions: Decisions) -> float:
         return sum(self.logs[name][option] for name, option in decisions.items())
 
     def changed(self, decisions: Decisions) -> Iterator[dict[str, Value]]:
-        """Every genotype that is one change away; choices that it activates take their likeliest options."""
-        for choice in self.space.choices:
-            if choice.name in decisions:
-                for option in choice.options:
-                    if option != decisions[choice.name]:
-                        yield canonical(self.space, {**self.first, **decisions, choice.name: option})
+        """Genotypes that are one change away; choices that it activates take their likeliest options."""
+        first = {name: options[0] for name, options in self.likeliest.items()}
+        for name in decisions:
+            for option in self.likeliest[name]:
+                if option != decisions[name]:
+                    yield canonical(self.space, {**first, **decisions, name: option})
 
     def falling(self, expansions: int) -> Iterator[dict[str, Value]]:
         """Genotypes in order of falling probability, until ``expansions`` partial ones have been looked at.
