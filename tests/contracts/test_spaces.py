@@ -32,8 +32,12 @@ NARROW: dict[str, SearchSpace] = {
     **{name: CRNASSpace(name, family, "fpn:width=8", 8) for name, family in FAMILIES.items()},
     "darts": DartsSpace(params={"channels": 4, "layers": 3, "head": "lraspp:width=8"}),
     "nasnet": NasnetSpace(params={"channels": 4, "layers": 3, "head": "lraspp:width=8"}),
-    "auto-deeplab": AutoDeepLabSpace(layers=5, blocks=2, filters=2, head="aspp:width=8,rates=1-2,kind=full,decoder=none"),
-    "auto-deeplab-small": AutoDeepLabSpace(layers=5, blocks=2, filters=2, head="aspp:width=8,rates=1-2,kind=full,decoder=none"),
+    "auto-deeplab": AutoDeepLabSpace(
+        layers=5, blocks=2, filters=2, head="aspp:width=8,rates=1-2,kind=full,decoder=none"
+    ),
+    "auto-deeplab-small": AutoDeepLabSpace(
+        layers=5, blocks=2, filters=2, head="aspp:width=8,rates=1-2,kind=full,decoder=none"
+    ),
     "dpc": DPCSpace(branches=3, width=8),
     "fasterseg": FasterSegSpace(layers=6, filters=2),
     "cas": CASSpace(layers=(3,), channels=(2,), head_widths=(8,)),
