@@ -23,7 +23,7 @@ STUDY, PICTURE = "study.json", "study.png"
 
 
 @verb(
-    example="hwnas proxy-study --data streets --size 96x128 --nets 12 --proxy r0.5 --run runs/p",
+    example="hwnas proxy-study --data streets --size 96x128 --proxy r0.5 --run runs/p",
     resumable=True,
 )
 def command(
