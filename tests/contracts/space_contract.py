@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,9 @@ from hwnas.spaces.base import SearchSpace
 from hwnas.spaces.decisions import canonical, check, crossover, mutate
 
 CLASSES = 5
-TOGETHER = 10
+TOGETHER = 5
+EXPORTED = 20 if os.environ.get("CI") else 3
+"""Networks of a space that are exported: it takes seconds each."""
 Size = tuple[int, int]
 
 

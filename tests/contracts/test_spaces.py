@@ -50,6 +50,7 @@ SIZES: dict[str, tuple[contract.Size, ...]] = {
     "dpc": ((352, 352), (355, 367)),
     "cas": ((260, 288), (265, 289)),
     "auto-deeplab": ((96, 128), (97, 129)),
+    "auto-deeplab-small": ((96, 128), (97, 129)),
 }
 """Where the small ones are too small for a space."""
 DRAWN = {

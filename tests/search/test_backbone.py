@@ -51,7 +51,8 @@ def test_untouched_are_the_nodes_before_the_head_that_no_choice_changes() -> Non
 
 
 def test_spaces_that_take_a_backbone_say_so() -> None:
-    taking = [name for name in SPACES.names() if takes_backbone(SPACES.get(name))]
+    registered = [name for name in SPACES.names() if not name.startswith("tiny")]  # other tests register their own
+    taking = [name for name in registered if takes_backbone(SPACES.get(name))]
     assert taking == ["auxcells", "crnas", "crnas-mobilenetv2", "crnas-resnet101", "crnas-resnet18", "dpc"]
 
 
