@@ -62,24 +62,15 @@ class OptunaStrategy:
     def __init__(self, problem: Problem, seed: int, kind: Kind) -> None:
         self._proposer = Proposer(problem, seed)
         self._kind = kind
-        self._next = 0
         self._told: list[Told] = []
         self._study = self._new_study()
 
     def ask(self, count: int) -> list[Request]:
-        requests: list[Request] = []
-        while len(requests) < count:
-            drawn = self._draw(self._proposer.stream(self._next))
-            if drawn is None:
-                break
-            requests.append(Request(drawn, self._next))
-            self._next += 1
-        return requests
+        return self._proposer.requests(count, self._draw)
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
-            self._proposer.note(outcome.request.decisions)
-            self._next = max(self._next, outcome.request.id + 1)
+            self._proposer.hear(outcome.request)
             vector = self._proposer.problem.objective.vector(outcome)
             if vector is not None:
                 self._learn(Told(dict(outcome.request.decisions), vector))
@@ -87,7 +78,7 @@ class OptunaStrategy:
     def state(self) -> dict[str, Any]:
         return {
             "seed": self._proposer.seed,
-            "next": self._next,
+            "next": self._proposer.next,
             "seen": sorted(self._proposer.seen),
             "told": [{"decisions": dict(told.decisions), "vector": list(told.vector)} for told in self._told],
         }
@@ -95,7 +86,7 @@ class OptunaStrategy:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._proposer.seed = state["seed"]
         self._proposer.seen = set(state["seen"])
-        self._next = state["next"]
+        self._proposer.next = state["next"]
         self._told, self._study = [], self._new_study()
         for told in state["told"]:
             self._learn(Told(decisions_from_json(told["decisions"]), tuple(told["vector"])))

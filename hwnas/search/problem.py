@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwnas.search.objective import Objective
-from hwnas.search.strategy import stream
+from hwnas.search.strategy import Request, stream
 from hwnas.shapes import Value
 from hwnas.spaces.base import Decisions, SearchSpace
 from hwnas.spaces.decisions import canonical, mutate
@@ -71,6 +71,8 @@ class Proposer:
     def __init__(self, problem: Problem, seed: int) -> None:
         self.problem = problem
         self.seed = seed
+        self.next = 0
+        """The number of the next request."""
         self.seen: set[str] = set()
 
     def stream(self, number: int) -> np.random.Generator:
@@ -80,6 +82,19 @@ class Proposer:
     def note(self, decisions: Decisions) -> None:
         """Remember a candidate as proposed."""
         self.seen.add(self.problem.key(decisions))
+
+    def hear(self, request: Request) -> None:
+        """Remember a request, also one of an earlier life of the search: its number is taken."""
+        self.note(request.decisions)
+        self.next = max(self.next, request.id + 1)
+
+    def requests(self, count: int, draw: Callable[[np.random.Generator], dict[str, Value] | None]) -> list[Request]:
+        """At most ``count`` requests, each drawn with its own randomness; fewer where ``draw`` finds none."""
+        made: list[Request] = []
+        while len(made) < count and (drawn := draw(self.stream(self.next))) is not None:
+            made.append(Request(drawn, self.next))
+            self.next += 1
+        return made
 
     def propose(self, draw: Draw, rng: np.random.Generator, attempts: int) -> dict[str, Value] | None:
         """The first draw that is new and feasible, in canonical form and noted; None after ``attempts``."""

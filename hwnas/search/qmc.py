@@ -37,32 +37,23 @@ class QuasiRandom:
 
     def __init__(self, problem: Problem, *, seed: int) -> None:
         self._proposer = Proposer(problem, seed)
-        self._next = 0
         self._place = 0
         self._block: tuple[int, np.ndarray] | None = None
 
     def ask(self, count: int) -> list[Request]:
-        requests: list[Request] = []
-        while len(requests) < count:
-            drawn = self._draw(self._proposer.stream(self._next))
-            if drawn is None:
-                break
-            requests.append(Request(drawn, self._next))
-            self._next += 1
-        return requests
+        return self._proposer.requests(count, self._draw)
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
             decisions = outcome.request.decisions
-            if outcome.request.id >= self._next:
+            if outcome.request.id >= self._proposer.next:
                 self._go_past(decisions)
-            self._proposer.note(decisions)
-            self._next = max(self._next, outcome.request.id + 1)
+            self._proposer.hear(outcome.request)
 
     def state(self) -> dict[str, Any]:
         return {
             "seed": self._proposer.seed,
-            "next": self._next,
+            "next": self._proposer.next,
             "seen": sorted(self._proposer.seen),
             "place": self._place,
         }
@@ -70,7 +61,7 @@ class QuasiRandom:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._proposer.seed = state["seed"]
         self._proposer.seen = set(state["seen"])
-        self._next, self._place, self._block = state["next"], state["place"], None
+        self._proposer.next, self._place, self._block = state["next"], state["place"], None
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Value] | None:
         nearest: tuple[float, Decisions] | None = None

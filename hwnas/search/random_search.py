@@ -28,31 +28,21 @@ class RandomSearch:
     def __init__(self, problem: Problem, *, seed: int) -> None:
         self._proposer = Proposer(problem, seed)
         self._draw = uniform_draw(problem.space)
-        self._next = 0
 
     def ask(self, count: int) -> list[Request]:
-        requests: list[Request] = []
-        while len(requests) < count:
-            rng = self._proposer.stream(self._next)
-            drawn = self._uniform(rng) or self._proposer.sample(rng)
-            if drawn is None:
-                break
-            requests.append(Request(drawn, self._next))
-            self._next += 1
-        return requests
+        return self._proposer.requests(count, lambda rng: self._uniform(rng) or self._proposer.sample(rng))
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
-            self._proposer.note(outcome.request.decisions)
-            self._next = max(self._next, outcome.request.id + 1)
+            self._proposer.hear(outcome.request)
 
     def state(self) -> dict[str, Any]:
-        return {"seed": self._proposer.seed, "next": self._next, "seen": sorted(self._proposer.seen)}
+        return {"seed": self._proposer.seed, "next": self._proposer.next, "seen": sorted(self._proposer.seen)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._proposer.seed = state["seed"]
         self._proposer.seen = set(state["seen"])
-        self._next = state["next"]
+        self._proposer.next = state["next"]
 
     def _uniform(self, rng: np.random.Generator) -> dict[str, Value] | None:
         """The first uniform draw that is new and feasible, noted."""

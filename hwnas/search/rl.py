@@ -68,25 +68,16 @@ class ControllerSearch:
         self._hyper |= {"clip": clip, "entropy": entropy}
         self._batch, self._hidden, self._decay = batch, hidden, baseline
         self._learner = self._new_learner()
-        self._next = 0
         self._collected: list[tuple[Decisions, float]] = []
         self._average: float | None = None
         self._worst: float | None = None
 
     def ask(self, count: int) -> list[Request]:
-        requests: list[Request] = []
-        while len(requests) < count:
-            drawn = self._draw(self._proposer.stream(self._next))
-            if drawn is None:
-                break
-            requests.append(Request(drawn, self._next))
-            self._next += 1
-        return requests
+        return self._proposer.requests(count, self._draw)
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
-            self._proposer.note(outcome.request.decisions)
-            self._next = max(self._next, outcome.request.id + 1)
+            self._proposer.hear(outcome.request)
             score = self._proposer.problem.objective.score(outcome)
             if score is not None:
                 self._worst = score if self._worst is None else min(self._worst, score)
@@ -98,7 +89,7 @@ class ControllerSearch:
     def state(self) -> dict[str, Any]:
         return {
             "seed": self._proposer.seed,
-            "next": self._next,
+            "next": self._proposer.next,
             "seen": sorted(self._proposer.seen),
             "collected": [{"decisions": dict(decisions), "reward": reward} for decisions, reward in self._collected],
             "average": self._average,
@@ -109,7 +100,7 @@ class ControllerSearch:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._proposer.seed = state["seed"]
         self._proposer.seen = set(state["seen"])
-        self._next = state["next"]
+        self._proposer.next = state["next"]
         self._collected = [(decisions_from_json(each["decisions"]), each["reward"]) for each in state["collected"]]
         self._average, self._worst = state["average"], state["worst"]
         self._learner = self._new_learner()
