@@ -52,24 +52,22 @@ class Evolution:
         self._proposer = Proposer(problem, seed)
         self._size, self._tournament, self._crossover = population, tournament, crossover
         self._living: deque[Member] = deque(maxlen=population)  # the oldest first: appending to a full one drops it
-        self._next = 0
         self._waiting: set[int] = set()
 
     def ask(self, count: int) -> list[Request]:
         requests: list[Request] = []
         while len(requests) < count and not self._must_wait():
-            drawn = self._draw(self._proposer.stream(self._next))
+            drawn = self._draw(self._proposer.stream(self._proposer.next))
             if drawn is None:
                 break
-            requests.append(Request(drawn, self._next))
-            self._waiting.add(self._next)
-            self._next += 1
+            requests.append(Request(drawn, self._proposer.next))
+            self._waiting.add(self._proposer.next)
+            self._proposer.next += 1
         return requests
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
-            self._proposer.note(outcome.request.decisions)
-            self._next = max(self._next, outcome.request.id + 1)
+            self._proposer.hear(outcome.request)
             self._waiting.discard(outcome.request.id)
             score = self._proposer.problem.objective.score(outcome)
             if score is not None:
@@ -78,7 +76,7 @@ class Evolution:
     def state(self) -> dict[str, Any]:
         return {
             "seed": self._proposer.seed,
-            "next": self._next,
+            "next": self._proposer.next,
             "seen": sorted(self._proposer.seen),
             "waiting": sorted(self._waiting),
             "living": [{"decisions": dict(member.decisions), "score": member.score} for member in self._living],
@@ -87,7 +85,7 @@ class Evolution:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._proposer.seed = state["seed"]
         self._proposer.seen = set(state["seen"])
-        self._next = state["next"]
+        self._proposer.next = state["next"]
         self._waiting = set(state["waiting"])
         self._living.clear()
         self._living.extend(
@@ -96,10 +94,10 @@ class Evolution:
 
     def _must_wait(self) -> bool:
         """Nobody to choose parents from yet, but outcomes are on their way."""
-        return self._next >= self._size and len(self._living) < 2 and bool(self._waiting)
+        return self._proposer.next >= self._size and len(self._living) < 2 and bool(self._waiting)
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Value] | None:
-        if self._next < self._size or len(self._living) < 2:
+        if self._proposer.next < self._size or len(self._living) < 2:
             return self._proposer.sample(rng)
         child = self._proposer.propose(self._child, rng, ATTEMPTS_A_STEP * MOST_STEPS)
         # All that lies near is known or over budget: new blood rather than an end.
