@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 from commands import run
+from fresh_processes import FRESH
 from small_world import SIZE, SPACE, folder_data
 
 from hwnas.search.members import Member
 from hwnas.search.reading import read_study
 from hwnas.search.storage import open_store
-
-FORK = multiprocessing.get_context("fork")
 
 
 def lead(where: str, name: str, answer: Connection) -> None:
@@ -73,8 +72,8 @@ def test_second_search_joins_or_is_refused(searched: tuple[list[str], Path, str]
     nobody = run(*words, "--run", folder, "--join")
     assert nobody.code == 2 and "no process is at work" in nobody.document["error"]
 
-    here, there = FORK.Pipe()
-    leader = FORK.Process(target=lead, args=(storage, "run", there), daemon=True)
+    here, there = FRESH.Pipe()
+    leader = FRESH.Process(target=lead, args=(storage, "run", there), daemon=True)
     leader.start()
     assert here.recv() == "leading"
     watch = threading.Thread(target=kill_after_a_trial_of_others, args=(leader, storage))

@@ -1,25 +1,20 @@
-"""One of several searches on a study, in a process of its own; its evaluator notes what it evaluates.
-
-The process is a fork of the tests', which has imported everything: starting anew would take seconds each time.
-"""
+"""One of several searches on a study, in a process of its own; its evaluator notes what it evaluates."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from fresh_processes import FRESH
 from toy_space import miou, toy_problem
 
 from hwnas.search.evolution import Evolution
 from hwnas.search.run import search
 from hwnas.search.strategy import Outcome, Request
 from hwnas.search.study import Study, open_study
-
-FORK = multiprocessing.get_context("fork")
 
 
 def opened(where: str, *, join: bool = False) -> Study:
@@ -49,8 +44,8 @@ class Worker:
     def __init__(
         self, where: str, log: Path, evaluations: int, *, join: bool, pause_s: float, held: bool = False
     ) -> None:
-        self._here, there = FORK.Pipe()
-        self.process = FORK.Process(target=_work, args=(there, where, log, evaluations, join, pause_s), daemon=True)
+        self._here, there = FRESH.Pipe()
+        self.process = FRESH.Process(target=_work, args=(there, where, log, evaluations, join, pause_s), daemon=True)
         self.process.start()
         there.close()
         assert self._here.recv() == "open"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from fresh_processes import FRESH
 from tiny_nets import CLASSES, SIZE_HW, TinySpace, tiny_images
 
 from hwnas.compiler.weights import load_weights
@@ -258,8 +258,7 @@ def add_many(path: str, name: str) -> None:
 
 def test_processes_that_share_a_file_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "evaluations.jsonl"
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=add_many, args=(str(path), name)) for name in "ab"]
+    workers = [FRESH.Process(target=add_many, args=(str(path), name)) for name in "ab"]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -6,21 +6,22 @@ import multiprocessing
 import os
 import time
 from dataclasses import replace
+from multiprocessing.connection import Connection
+
+from fresh_processes import FRESH
 
 from hwnas.search.members import SILENT_S, Member
 
-FORK = multiprocessing.get_context("fork")
+
+def note_and_sleep(there: Connection) -> None:
+    there.send(Member.here(3, 1))
+    time.sleep(60)
 
 
 def child() -> tuple[Member, multiprocessing.process.BaseProcess]:
     """A process that sleeps, and its note."""
-    here, there = FORK.Pipe()
-
-    def work() -> None:
-        there.send(Member.here(3, 1))
-        time.sleep(60)
-
-    process = FORK.Process(target=work, daemon=True)
+    here, there = FRESH.Pipe()
+    process = FRESH.Process(target=note_and_sleep, args=(there,), daemon=True)
     process.start()
     return here.recv(), process
 
