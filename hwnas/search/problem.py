@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -89,12 +90,29 @@ class Proposer:
         self.next = max(self.next, request.id + 1)
 
     def requests(self, count: int, draw: Callable[[np.random.Generator], dict[str, Value] | None]) -> list[Request]:
-        """At most ``count`` requests, each drawn with its own randomness; fewer where ``draw`` finds none."""
+        """At most ``count`` requests in full, each drawn with its own randomness; fewer where ``draw`` finds none."""
+
+        def make(number: int) -> Request | None:
+            drawn = draw(self.stream(number))
+            return None if drawn is None else Request(drawn, number)
+
+        return self.numbered(count, make)
+
+    def numbered(self, count: int, make: Callable[[int], Request | None]) -> list[Request]:
+        """At most ``count`` requests, each made for its number; fewer where ``make`` has none now."""
         made: list[Request] = []
-        while len(made) < count and (drawn := draw(self.stream(self.next))) is not None:
-            made.append(Request(drawn, self.next))
+        while len(made) < count and (request := make(self.next)) is not None:
+            made.append(request)
             self.next += 1
         return made
+
+    def state(self) -> dict[str, Any]:
+        """What a strategy's own state holds of it, as JSON."""
+        return {"seed": self.seed, "next": self.next, "seen": sorted(self.seen)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a :meth:`state`, or from the strategy's state that it is part of."""
+        self.seed, self.next, self.seen = state["seed"], state["next"], set(state["seen"])
 
     def propose(self, draw: Draw, rng: np.random.Generator, attempts: int) -> dict[str, Value] | None:
         """The first draw that is new and feasible, in canonical form and noted; None after ``attempts``."""
