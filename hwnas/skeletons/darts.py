@@ -70,6 +70,11 @@ def imagenet_stem(builder: GraphBuilder, channels: int) -> list[str]:
     return [quarter, builder.add("stem/conv2", "nor_conv_3x3", [quarter], {"channels": channels, "stride": 2})]
 
 
+def reduction_layers(layers: int) -> tuple[int, int]:
+    """Which of so many cells are reductions."""
+    return layers // 3, 2 * layers // 3
+
+
 def stack_cells(
     builder: GraphBuilder,
     genotype: Genotype,
@@ -88,7 +93,7 @@ def stack_cells(
     normal, reduction = cells_of(genotype, skeleton)
     layers, width = int(str(params["layers"])), int(str(params["channels"]))
     manner = Manner(pool_norm=bool(params.get("pool_norm", False)))
-    places = (layers // 3, 2 * layers // 3)
+    places = reduction_layers(layers)
     before, last = stem
     outputs: list[str] = []
     for layer in range(layers):
