@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from hwnas import __version__
+from hwnas.clock import Clock
 from hwnas.errors import RunError
 from hwnas.files import read_json, sha256_of, write_json
 
@@ -27,16 +28,28 @@ CONFIG, STAGES, LOCK = "config.json", "stages.json", ".lock"
 
 
 class RunDir:
-    """An open run directory; use it as a context manager. ``config`` is the configuration it was started with."""
+    """An open run directory; use it as a context manager. ``config`` is the configuration it was started with.
 
-    def __init__(self, path: Path, config: Mapping[str, Any], lock: int | None) -> None:
+    ``clock`` counts the seconds of its stages.
+    """
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], lock: int | None, clock: Clock = time.monotonic
+    ) -> None:
         self.path = path
         self.config = config
         self._lock = lock
+        self._clock = clock
 
     @classmethod
     def open(
-        cls, path: Path, config: Mapping[str, Any], *, resume: bool = False, may_differ: Collection[str] = ()
+        cls,
+        path: Path,
+        config: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        may_differ: Collection[str] = (),
+        clock: Clock = time.monotonic,
     ) -> RunDir:
         """Start a run in a new or empty directory, or ``resume`` one that was started with the same ``config``.
 
@@ -55,7 +68,7 @@ class RunDir:
                 )
             recorded = read_config(path)
             _compare(path, recorded, wanted, may_differ)
-            return cls(path, recorded, lock)
+            return cls(path, recorded, lock, clock)
         except BaseException:
             os.close(lock)
             raise
@@ -110,9 +123,9 @@ class RunDir:
         """
         if self.is_done(name, inputs):
             return False
-        start = time.monotonic()
+        start = self._clock()
         work()
-        self.stamp(name, inputs, outputs, time.monotonic() - start)
+        self.stamp(name, inputs, outputs, self._clock() - start)
         return True
 
     def is_done(self, name: str, inputs: Mapping[str, Any]) -> bool:

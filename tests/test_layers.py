@@ -14,7 +14,7 @@ PACKAGE = ROOT / "hwnas"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "cores errors registry optional shapes files progress rundir latency_tables",
+        "clock cores errors registry optional shapes files progress rundir latency_tables",
         "ops",
         "ir",
         "skeletons",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hwnas.cli.stages.data import TrainingData
 from hwnas.cli.stages.evaluating import fitting_recipe
 from hwnas.cli.stages.training import RECIPE
+from hwnas.clock import Clock
 from hwnas.compiler.keymap import load_keymap, match, read_pretrained
 from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.files import sha256_of, write_json
@@ -42,7 +44,15 @@ def take_pretrained(space: SearchSpace, data: TrainingData, file: Path, keymap: 
 
 
 def train_backbone(
-    space: SearchSpace, data: TrainingData, run: Path, *, seconds: float, seed: int, threads: int, progress: Progress
+    space: SearchSpace,
+    data: TrainingData,
+    run: Path,
+    *,
+    seconds: float,
+    seed: int,
+    threads: int,
+    progress: Progress,
+    clock: Clock = time.monotonic,
 ) -> None:
     """Train the backbone with a plain head on the training part of ``train``, for ``seconds``."""
     checkpoint = run / "backbone.training.safetensors"
@@ -59,6 +69,7 @@ def train_backbone(
         log=run / "backbone.jsonl",
         progress=progress,
         label="train the backbone",
+        clock=clock,
     )
     tensors = {name: tensor for name, tensor in trained.network.state_dict().items() if not name.startswith(HEADS)}
     spent = trained.fitted.spent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.cli.stages.data import TrainingData
+from hwnas.clock import Clock
 from hwnas.compiler.weights import load_weights
 from hwnas.exporters.fold import folding_parity
 from hwnas.ir.genotype import Genotype
@@ -57,6 +59,7 @@ def train_genotype(
     log: Path | Log | None,
     progress: Progress,
     label: str = "train the network",
+    clock: Clock = time.monotonic,
 ) -> Trained:
     """Train ``genotype`` on the images at ``indices``; ``initial`` is what it inherits from a supernet.
 
@@ -82,6 +85,7 @@ def train_genotype(
         log=log,
         progress=progress,
         label=label,
+        clock=clock,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from hwnas.clock import Clock
 from hwnas.data.batches import Batches
 from hwnas.data.cache import Arrays
 from hwnas.errors import HwnasError
@@ -92,6 +94,7 @@ def train_supernet(
     checkpoint_seconds: float = 30.0,
     log: Path | None = None,
     progress: Progress | None = None,
+    clock: Clock = time.monotonic,
 ) -> SupernetTraining:
     """Train ``shared`` in place on the images at ``indices`` until the budget is spent or the sampler has settled.
 
@@ -133,6 +136,7 @@ def train_supernet(
             log=lines,
             progress=progress,
             label="train the supernet",
+            clock=clock,
         )
     return SupernetTraining(fitted, tally.price_ms / max(1, tally.paths), tally.paths)
 

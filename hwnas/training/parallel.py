@@ -16,6 +16,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import nn
 
+from hwnas.clock import Clock
 from hwnas.training.loop import Step
 
 Batch = TypeVar("Batch")
@@ -25,9 +26,10 @@ class Parallel:
     """What the processes of a training share beside the gradients: the figures, which are means over all of them, and
     the clock, which is the first one's. So all see the same learning rate, and the same end."""
 
-    def __init__(self, fabric: Fabric) -> None:
+    def __init__(self, fabric: Fabric, clock: Clock = time.monotonic) -> None:
         self._fabric = fabric
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self._now_s = 0.0
 
     @property
@@ -43,7 +45,7 @@ class Parallel:
     def clock(self) -> float:
         """Seconds since the training began here, as of the last step, as the first process counts."""
         if self._fabric.world_size == 1:
-            return time.monotonic() - self._began
+            return self._clock() - self._began
         return self._now_s
 
     def module(self, network: nn.Module) -> nn.Module:
@@ -58,7 +60,7 @@ class Parallel:
 
         def together(batch: Batch) -> Mapping[str, float]:
             figures = step(batch)
-            now_s = time.monotonic() - self._began if self.leads else 0.0
+            now_s = self._clock() - self._began if self.leads else 0.0
             mine = torch.tensor([*figures.values(), now_s], dtype=torch.float64, device=self._fabric.device)
             sums = self._fabric.all_reduce(mine, reduce_op="sum")
             assert isinstance(sums, torch.Tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +14,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from hwnas.clock import Clock
 from hwnas.compiler.network import Network, compile_graph
 from hwnas.compiler.weights import apply_weights
 from hwnas.data.batches import Batches
@@ -85,6 +87,7 @@ def train_network(
     log: Path | Log | None = None,
     progress: Progress | None = None,
     label: str = "train the network",
+    clock: Clock = time.monotonic,
 ) -> Trained:
     """Train ``graph_at``'s architecture on the images at ``indices`` until the budget is spent.
 
@@ -102,7 +105,7 @@ def train_network(
     there is no ``checkpoint`` yet, the training goes on from that one, and what it spent counts.
 
     In a ``group`` every process calls this with the same arguments and trains on its own batches (parallel.py); only
-    the first one writes, reports and measures the statistics in the end.
+    the first one writes, reports and measures the statistics in the end. ``clock`` counts the budget's seconds.
 
     Raises DivergedError if the loss stops being finite, HwnasError for a network that does not segment.
     """
@@ -114,7 +117,7 @@ def train_network(
     if teacher is not None:
         check_teacher(teacher, classes)
     fabric = make_fabric(recipe, device=device, threads=threads, group=group)
-    parallel = Parallel(fabric)
+    parallel = Parallel(fabric, clock)
     network = _first(graph_at, arrays, classes, initial, seed, fabric)
     loss_of = loss_for(recipe, arrays.masks[indices], classes, fabric.device)
     if not parallel.leads:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,14 @@ def test_learns_and_ends_at_full_size(arrays, changes, tmp_path):
     assert not trained.network.training
     assert evaluate(trained.network, arrays, 3, indices=[10, 11]).miou > 0.7
     assert (tmp_path / "log.jsonl").exists()
+
+
+def test_seconds_are_those_of_the_clock_that_is_given(arrays):
+    ticks = itertools.count()
+    trained = train_network(
+        tiny, arrays, np.arange(10), 3, recipe=RECIPE, budget=Budget(seconds=9), clock=lambda: float(next(ticks))
+    )
+    assert 1 <= trained.fitted.spent.steps < trained.fitted.spent.seconds == pytest.approx(9, abs=3)
 
 
 def test_same_seed_same_network(arrays):

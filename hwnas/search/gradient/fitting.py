@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hwnas.clock import Clock
 from hwnas.data.batches import Batches
 from hwnas.data.cache import Arrays
 from hwnas.data.frequencies import class_amounts
@@ -112,6 +114,7 @@ def fit_relaxation(
     progress: Progress | None = None,
     label: str = "search by gradients",
     after_step: Callable[[Spent], None] | None = None,
+    clock: Clock = time.monotonic,
 ) -> Fitted:
     """Train until the budget is spent or the step wants no more; what was learned is in ``step.relaxation()``.
 
@@ -160,6 +163,7 @@ def fit_relaxation(
             log=lines,
             progress=progress,
             label=label,
+            clock=clock,
         )
 
 
