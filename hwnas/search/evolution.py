@@ -55,15 +55,7 @@ class Evolution:
         self._waiting: set[int] = set()
 
     def ask(self, count: int) -> list[Request]:
-        requests: list[Request] = []
-        while len(requests) < count and not self._must_wait():
-            drawn = self._draw(self._proposer.stream(self._proposer.next))
-            if drawn is None:
-                break
-            requests.append(Request(drawn, self._proposer.next))
-            self._waiting.add(self._proposer.next)
-            self._proposer.next += 1
-        return requests
+        return self._proposer.numbered(count, self._request)
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
@@ -75,22 +67,25 @@ class Evolution:
 
     def state(self) -> dict[str, Any]:
         return {
-            "seed": self._proposer.seed,
-            "next": self._proposer.next,
-            "seen": sorted(self._proposer.seen),
+            **self._proposer.state(),
             "waiting": sorted(self._waiting),
             "living": [{"decisions": dict(member.decisions), "score": member.score} for member in self._living],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._proposer.seed = state["seed"]
-        self._proposer.seen = set(state["seen"])
-        self._proposer.next = state["next"]
+        self._proposer.restore(state)
         self._waiting = set(state["waiting"])
         self._living.clear()
         self._living.extend(
             Member(decisions_from_json(entry["decisions"]), entry["score"]) for entry in state["living"]
         )
+
+    def _request(self, number: int) -> Request | None:
+        drawn = None if self._must_wait() else self._draw(self._proposer.stream(number))
+        if drawn is None:
+            return None
+        self._waiting.add(number)
+        return Request(drawn, number)
 
     def _must_wait(self) -> bool:
         """Nobody to choose parents from yet, but outcomes are on their way."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from hwnas.errors import HwnasError
 from hwnas.search.make import check_options, check_serves, one_number
-from hwnas.search.problem import Problem
+from hwnas.search.problem import Problem, Proposer
 from hwnas.search.strategy import STRATEGIES, Outcome, Request, decisions_from_json
 from hwnas.spaces.base import Decisions
 
@@ -104,22 +104,16 @@ class Halving:
             )
         self._problem, self._eta, self._brackets = problem, eta, brackets
         self._inner = _inner(problem, seed, around, options)
-        self._next = 0
+        self._numbering = Proposer(problem, seed)
+        """Of requests to be evaluated; the inner strategy draws, and has numbers of its own."""
         self._clear()
 
     def ask(self, count: int) -> list[Request]:
-        requests: list[Request] = []
-        while len(requests) < count:
-            request = self._promotion() or self._newcomer()
-            if request is None:
-                break
-            requests.append(request)
-            self._next += 1
-        return requests
+        return self._numbering.numbered(count, lambda number: self._promotion(number) or self._newcomer(number))
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
-            self._next = max(self._next, outcome.request.id + 1)
+            self._numbering.hear(outcome.request)
             rung = self._rung(outcome.request.fidelity)
             entrant = self._entrant(outcome.request.decisions, rung)
             if rung > entrant.rung:  # another life has sent it there
@@ -135,7 +129,7 @@ class Halving:
 
     def state(self) -> dict[str, Any]:
         return {
-            "next": self._next,
+            **self._numbering.state(),
             "inner": self._inner.state(),
             "entrants": [
                 {
@@ -150,7 +144,7 @@ class Halving:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._next = state["next"]
+        self._numbering.restore(state)
         self._inner.restore(state["inner"])
         self._clear()
         for each in state["entrants"]:
@@ -166,23 +160,23 @@ class Halving:
         self._counts = [0] * self._brackets
         self._rungs: defaultdict[tuple[int, int], Rung] = defaultdict(Rung)
 
-    def _promotion(self) -> Request | None:
+    def _promotion(self, number: int) -> Request | None:
         """The best of the highest rung that has somebody to send on."""
         for rung in reversed(range(len(self._fidelities) - 1)):
             for bracket in range(min(rung, self._brackets - 1) + 1):
-                if (number := self._rungs[bracket, rung].send_on(self._eta)) is not None:
-                    entrant = self._entrants[number]
+                if (best := self._rungs[bracket, rung].send_on(self._eta)) is not None:
+                    entrant = self._entrants[best]
                     entrant.rung = rung + 1
-                    return Request(entrant.decisions, self._next, self._fidelities[rung + 1], entrant.checkpoint)
+                    return Request(entrant.decisions, number, self._fidelities[rung + 1], entrant.checkpoint)
         return None
 
-    def _newcomer(self) -> Request | None:
+    def _newcomer(self, number: int) -> Request | None:
         """The inner strategy's next proposal, on the lowest rung of its bracket."""
         asked = self._inner.ask(1)
         if not asked:
             return None
         entrant = self._enter(asked[0].decisions, self._bracket_of_newcomer())
-        return Request(entrant.decisions, self._next, self._fidelities[entrant.bracket])
+        return Request(entrant.decisions, number, self._fidelities[entrant.bracket])
 
     def _enter(self, decisions: Decisions, bracket: int) -> Entrant:
         entrant = Entrant(len(self._entrants), decisions, bracket, bracket)

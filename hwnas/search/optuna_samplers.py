@@ -77,16 +77,12 @@ class OptunaStrategy:
 
     def state(self) -> dict[str, Any]:
         return {
-            "seed": self._proposer.seed,
-            "next": self._proposer.next,
-            "seen": sorted(self._proposer.seen),
+            **self._proposer.state(),
             "told": [{"decisions": dict(told.decisions), "vector": list(told.vector)} for told in self._told],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._proposer.seed = state["seed"]
-        self._proposer.seen = set(state["seen"])
-        self._proposer.next = state["next"]
+        self._proposer.restore(state)
         self._told, self._study = [], self._new_study()
         for told in state["told"]:
             self._learn(Told(decisions_from_json(told["decisions"]), tuple(told["vector"])))

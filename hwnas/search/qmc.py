@@ -51,17 +51,11 @@ class QuasiRandom:
             self._proposer.hear(outcome.request)
 
     def state(self) -> dict[str, Any]:
-        return {
-            "seed": self._proposer.seed,
-            "next": self._proposer.next,
-            "seen": sorted(self._proposer.seen),
-            "place": self._place,
-        }
+        return {**self._proposer.state(), "place": self._place}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._proposer.seed = state["seed"]
-        self._proposer.seen = set(state["seen"])
-        self._proposer.next, self._place, self._block = state["next"], state["place"], None
+        self._proposer.restore(state)
+        self._place, self._block = state["place"], None
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Value] | None:
         nearest: tuple[float, Decisions] | None = None

@@ -37,12 +37,10 @@ class RandomSearch:
             self._proposer.hear(outcome.request)
 
     def state(self) -> dict[str, Any]:
-        return {"seed": self._proposer.seed, "next": self._proposer.next, "seen": sorted(self._proposer.seen)}
+        return self._proposer.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._proposer.seed = state["seed"]
-        self._proposer.seen = set(state["seen"])
-        self._proposer.next = state["next"]
+        self._proposer.restore(state)
 
     def _uniform(self, rng: np.random.Generator) -> dict[str, Value] | None:
         """The first uniform draw that is new and feasible, noted."""
