@@ -50,11 +50,15 @@ def patiently(
             known = store.trouble(error)
             if known is not None:
                 raise known from error
-            if clock() - began > patience_s:
+            if clock() - began >= patience_s:
                 raise RunError(
-                    f"the storage {store.where} has not answered for {patience_s / 60:.0f} minutes ({error})",
+                    f"the storage {store.where} has not answered for {_spoken(patience_s)} ({error})",
                     "what was recorded is safe: continue with --resume when it is back",
                 ) from error
             _log.warning("the storage %s does not answer; trying again in %.1f s (%s)", store.where, wait_s, error)
         sleep(wait_s)
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"

@@ -31,7 +31,7 @@ from hwnas.errors import RunError
 from hwnas.ir.serialize import genotype_to_dict
 from hwnas.search.entering import MEMBER, enter, find_or_create, identity_of, members_of
 from hwnas.search.members import BEAT_S, Member, machine
-from hwnas.search.patience import patiently
+from hwnas.search.patience import PATIENCE_S, patiently
 from hwnas.search.problem import Problem
 from hwnas.search.reading import WORK
 from hwnas.search.storage import STUDY_NAME, Store, open_store
@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 T = TypeVar("T")
+
+GOODBYE_S = 10.0
+"""So long a storage that is away is waited for to say goodbye: without that, others see for themselves who is gone."""
 
 
 class Study:
@@ -232,14 +235,15 @@ class Study:
         if not self._closing.is_set():
             self._closing.set()
             with suppress(RunError):
-                self._note_member(replace(self._member, left=True))
+                self._note_member(replace(self._member, left=True), GOODBYE_S)
 
     def beat(self) -> None:
-        """Say that this process is alive. A thread does so; see :data:`hwnas.search.members.BEAT_S`."""
-        self._note_member(Member.here(self._member.number, self._member.stream))
+        """Say that this process is alive, once: RunError where the storage is away, for the next beat is not far. A
+        thread does so; see :data:`hwnas.search.members.BEAT_S`."""
+        self._note_member(Member.here(self._member.number, self._member.stream), 0.0)
 
-    def _patiently(self, action: Callable[[], T]) -> T:
-        return patiently(action, self._store)
+    def _patiently(self, action: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+        return patiently(action, self._store, patience_s=patience_s)
 
     def _update(self) -> None:
         """Read what is new in the storage."""
@@ -327,7 +331,7 @@ class Study:
     def _members(self) -> list[Member]:
         return members_of(self._store, self._study_id)
 
-    def _note_member(self, member: Member) -> None:
+    def _note_member(self, member: Member, patience_s: float) -> None:
         def note() -> None:
             with self._store.exclusive():
                 if self._closing.is_set() and not member.left:  # closed while a beat was on its way
@@ -335,7 +339,7 @@ class Study:
                 name = f"{MEMBER}{member.number}"
                 self._store.storage.set_study_user_attr(self._study_id, name, member.to_dict())
 
-        self._patiently(note)
+        self._patiently(note, patience_s)
 
 
 def open_study(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from joining_worker import opened
@@ -74,6 +75,23 @@ def test_patience_ends() -> None:
     assert "--resume" in caught.value.hint
 
 
+def test_a_beat_is_tried_once_and_a_goodbye_not_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A search that has ended, or a thread of it, tells nobody for minutes that the storage is away."""
+    study = opened(str(tmp_path / "study.journal"))
+
+    def gone(*_: object) -> None:
+        raise OSError(5, "gone")
+
+    monkeypatch.setattr(study._store.storage, "set_study_user_attr", gone)
+    with pytest.raises(RunError, match="has not answered"):
+        study.beat()
+    monkeypatch.setattr("hwnas.search.study.GOODBYE_S", 0.0)
+    study.close()
+    assert not caplog.records
+
+
 class Slow(ToyEvaluator):
     def evaluate(self, request: Request) -> Outcome:
         time.sleep(0.05)
@@ -105,7 +123,10 @@ def test_search_outlives_a_database_that_goes_away(monkeypatch: pytest.MonkeyPat
         found = search(problem, RandomSearch(problem, seed=0), evaluator, study, evaluations=12)
         outage.join()
         assert found.evaluations == len(evaluator.requests) == 12
-        trials = opened(server.url).trials
+        study.close()
+        again = opened(server.url)
+        trials = again.trials
+        again.close()
         assert [trial.told for trial in trials] == list(range(12))
         assert len({trial.fingerprint for trial in trials}) == 12
     finally:
