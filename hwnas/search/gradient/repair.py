@@ -2,10 +2,11 @@
 
 What a relaxation leads to may be over the limit that its expectation keeps. Wanted is the genotype of the greatest
 learned probability whose price is within the limit. Genotypes are listed in order of falling probability (best first
-over the choices), and the first that fits is the answer, exactly; where :data:`LISTED` partial genotypes bring none, a
-beam of single changes goes from the derived genotype towards the limit, each change paid in log-probability for the
-time that it saves, and what it finds is then improved, by single changes and by pairs, for as long as these fit.
-All is deterministic.
+over the choices), and the first that fits is the answer, exactly. Where :data:`LISTED` partial genotypes bring none,
+the way goes from the derived genotype towards the limit, each change paid in log-probability for the time that it
+saves: first many at once, as long as they are needed in any case, then a beam of single ones. What that finds is
+improved, by single changes and by pairs, for as long as these fit and :data:`PRICED` genotypes have not been priced: a
+price takes as long as expanding a network. All is deterministic.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,9 @@ from hwnas.spaces.decisions import canonical, is_active
 from hwnas.supernet.prices import Price, fastest_of, remembered
 
 LISTED = 4000
-BEAM = 12
-PAIRS = 5000
+BEAM, AROUND = 12, 1000
+"""Width of the beam; it is narrower where its genotypes would have more than so many neighbours."""
+PRICED = 3000
 OPTIONS = 5
 """A change goes to one of so many likeliest options: a path through resolutions has hundreds."""
 LEAST = 1e-9
@@ -57,16 +59,31 @@ def repaired(
     ``probabilities`` are over the space's own choices, independent of each other. ``price`` gives milliseconds.
     BudgetError, with the fastest latency that a descent finds, where nothing is within the limit.
     """
-    odds = _Odds(space, probabilities)
-    price = remembered(price)
+    odds, counted = _Odds(space, probabilities), _Counted(price)
     start = canonical(space, derived)
-    if price(start) <= limit_ms:
-        return odds.result(start, start, price)
+    if counted(start) <= limit_ms:
+        return odds.result(start, start, counted)
     for decisions in itertools.islice(odds.falling(listed), listed):
-        if price(decisions) <= limit_ms:
-            return odds.result(decisions, start, price)
-    found = _towards(odds, start, price, limit_ms)
-    return odds.result(_improved(odds, found, price, limit_ms), start, price)
+        if counted(decisions) <= limit_ms:
+            return odds.result(decisions, start, counted)
+    found = _towards(odds, _nearer(odds, start, counted, limit_ms), counted, limit_ms)
+    return odds.result(_improved(odds, found, counted, limit_ms), start, counted)
+
+
+class _Counted:
+    """A price that is computed once for each genotype; ``count``: for how many it was."""
+
+    def __init__(self, price: Price) -> None:
+        self.count = 0
+        self._price = price
+        self._known = remembered(self._fresh)
+
+    def __call__(self, decisions: Decisions) -> float:
+        return self._known(decisions)
+
+    def _fresh(self, decisions: Decisions) -> float:
+        self.count += 1
+        return self._price(decisions)
 
 
 class _Odds:
@@ -88,11 +105,15 @@ class _Odds:
 
     def changed(self, decisions: Decisions) -> Iterator[dict[str, Value]]:
         """Genotypes that are one change away; choices that it activates take their likeliest options."""
-        first = {name: options[0] for name, options in self.likeliest.items()}
         for name in decisions:
             for option in self.likeliest[name]:
                 if option != decisions[name]:
-                    yield canonical(self.space, {**first, **decisions, name: option})
+                    yield self.with_options(decisions, {name: option})
+
+    def with_options(self, decisions: Decisions, options: Decisions) -> dict[str, Value]:
+        """``decisions`` with some others."""
+        first = {name: likeliest[0] for name, likeliest in self.likeliest.items()}
+        return canonical(self.space, {**first, **decisions, **options})
 
     def falling(self, expansions: int) -> Iterator[dict[str, Value]]:
         """Genotypes in order of falling probability, until ``expansions`` partial ones have been looked at.
@@ -132,9 +153,52 @@ def _next_active(choices: Sequence[Choice], place: int, partial: Decisions) -> i
     return place
 
 
+def _nearer(odds: _Odds, start: dict[str, Value], price: Price, limit_ms: float) -> dict[str, Value]:
+    """A genotype still over the limit, but only by about what one more change saves.
+
+    Of every choice the change that costs the least probability for the time that it saves is taken, the best paid
+    first, as if savings added up; and again from there, for as long as that halves what is left to save.
+    """
+    current = start
+    while True:
+        over = excess = price(current) - limit_ms
+        paid = []
+        for name, child, saved in _savings(odds, current, price):
+            paid.append(((odds.of(current) - odds.of(child)) / saved, saved, name, child[name]))
+        taken: dict[str, Value] = {}
+        for _, saved, name, option in sorted(paid, key=lambda each: each[:3]):
+            if name in taken:
+                continue
+            if saved >= excess:
+                break
+            taken[name] = option
+            excess -= saved
+        further = current
+        while taken:
+            further = odds.with_options(current, taken)
+            if limit_ms < price(further) < price(current):
+                break
+            taken = dict(itertools.islice(taken.items(), len(taken) // 2))  # savings did not add up
+        if not taken or price(further) - limit_ms > over / 2:
+            return further if taken else current
+        current = further
+
+
+def _savings(odds: _Odds, decisions: dict[str, Value], price: Price) -> Iterator[tuple[str, dict[str, Value], float]]:
+    """(the choice that is changed, the genotype, the milliseconds that it saves) of changes that save time."""
+    before = price(decisions)
+    for name in decisions:
+        for option in odds.likeliest[name]:
+            if option != decisions[name]:
+                child = odds.with_options(decisions, {name: option})
+                if (saved := before - price(child)) > 0:
+                    yield name, child, saved
+
+
 def _towards(odds: _Odds, start: dict[str, Value], price: Price, limit_ms: float) -> dict[str, Value]:
     """A genotype within the limit, by the changes that cost the least probability for the time that they save."""
     beam = [start]
+    width = max(1, min(BEAM, AROUND // sum(1 for _ in odds.changed(start))))
     seen = {_key(start)}
     while True:
         reached: list[dict[str, Value]] = []
@@ -153,7 +217,7 @@ def _towards(odds: _Odds, start: dict[str, Value], price: Price, limit_ms: float
                     ahead.append(((log - odds.of(child)) / min(saved, before - limit_ms), len(ahead), child))
         if reached:
             return max(reached, key=odds.of)
-        beam = [child for _, _, child in heapq.nsmallest(BEAM, ahead)]
+        beam = [child for _, _, child in heapq.nsmallest(width, ahead)]
         if not beam:
             return _fastest(odds.space, price, start, limit_ms)
 
@@ -168,19 +232,26 @@ def _fastest(space: SearchSpace, price: Price, start: Decisions, limit_ms: float
     return found
 
 
-def _improved(odds: _Odds, found: dict[str, Value], price: Price, limit_ms: float) -> dict[str, Value]:
+def _improved(odds: _Odds, found: dict[str, Value], price: _Counted, limit_ms: float) -> dict[str, Value]:
     """Climb by single changes, and where none helps by a change for the better with one that makes room for it."""
     while True:
         log = odds.of(found) + 1e-12
         better = sorted((child for child in odds.changed(found) if odds.of(child) > log), key=odds.of, reverse=True)
-        climbed = next((child for child in better if price(child) <= limit_ms), None)
-        if climbed is None:
-            pairs = (second for first in better for second in odds.changed(first) if odds.of(second) > log)
-            fitting = [pair for pair in itertools.islice(pairs, PAIRS) if price(pair) <= limit_ms]
-            climbed = max(fitting, key=odds.of, default=None)
+        pairs = (second for first in better for second in odds.changed(first) if odds.of(second) > log)
+        climbed = next(_fitting(better, price, limit_ms), None)
+        climbed = climbed or max(_fitting(pairs, price, limit_ms), key=odds.of, default=None)
         if climbed is None:
             return found
         found = climbed
+
+
+def _fitting(candidates: Iterable[dict[str, Value]], price: _Counted, limit_ms: float) -> Iterator[dict[str, Value]]:
+    """Those within the limit, until too many have been priced."""
+    for candidate in candidates:
+        if price.count >= PRICED:
+            return
+        if price(candidate) <= limit_ms:
+            yield candidate
 
 
 def _key(decisions: Decisions) -> tuple[tuple[str, Value], ...]:

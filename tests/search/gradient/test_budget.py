@@ -10,7 +10,7 @@ import torch
 
 from hwnas.errors import BudgetError
 from hwnas.search.gradient.budget import AugmentedLagrangian
-from hwnas.search.gradient.repair import log_probability, repaired
+from hwnas.search.gradient.repair import PRICED, log_probability, repaired
 from hwnas.spaces.base import Choice
 from hwnas.spaces.decisions import canonical
 from tests.contracts.toy_space import ToySpace
@@ -115,6 +115,43 @@ def test_the_beam_fits_and_is_seldom_far_from_the_best(seed):
     assert found.latency_ms <= 9.0
     assert found.log_probability >= exact.log_probability - 1.0
     assert found == repaired(SMALL, probabilities, derived, cost, 9.0, listed=0)
+
+
+def test_far_from_the_limit_many_changes_are_made_at_once():
+    """Sixty choices of six options, all of the slowest, where every price means that a network is expanded."""
+
+    class Wide(ToySpace):
+        @property
+        def choices(self):
+            return [Choice(f"c{number}", tuple(range(6))) for number in range(60)]
+
+    priced = 0
+
+    def price(decisions) -> float:
+        nonlocal priced
+        priced += 1
+        return sum(float(str(value)) * (1 + place % 3) for place, value in enumerate(decisions.values()))
+
+    rng = np.random.default_rng(0)
+    probabilities = {choice.name: rng.dirichlet(np.ones(6)) for choice in Wide().choices}
+    slowest = {choice.name: 5 for choice in Wide().choices}
+    found = repaired(Wide(), probabilities, slowest, price, 0.3 * price(slowest), listed=100)
+    assert found.latency_ms <= 180.0
+    assert priced < 2.5 * PRICED
+    assert found.log_probability > bound(probabilities, 180.0) - 3.0
+
+
+def bound(probabilities: dict[str, np.ndarray], limit: float) -> float:
+    """No genotype within the limit is likelier: the least of the dual, by its multiplier."""
+    costs = [np.arange(6) * (1 + place % 3) for place in range(len(probabilities))]
+    logs = [np.log(vector) for vector in probabilities.values()]
+
+    def dual(multiplier: float) -> float:
+        return multiplier * limit + sum(
+            float(np.max(log - multiplier * cost)) for log, cost in zip(logs, costs, strict=True)
+        )
+
+    return min(dual(multiplier) for multiplier in np.linspace(0, 2, 401))
 
 
 def test_what_fits_is_left_as_it_was_derived():
