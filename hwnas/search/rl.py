@@ -1,8 +1,12 @@
 """``rl``: NASNet's controller, an LSTM that learns by PPO (or REINFORCE) to predict good decisions, choice by choice.
 
-Zoph et al., "Learning transferable architectures for scalable image recognition", CVPR 2018. Theirs learned from 20,000
-trained networks with a learning rate of 0.00035, an entropy bonus of 0.00001 and a moving-average baseline of weight
-0.95; the defaults here suit some hundreds of evaluations.
+Zoph et al., "Learning transferable architectures for scalable image recognition", CVPR 2018. Theirs had 100 units and
+learned from 20,000 trained networks, 20 a minibatch, with a learning rate of 0.00035, an entropy bonus of 0.00001 and a
+moving-average baseline of weight 0.95. The controller of ``auxcells`` (Nekrasov et al., CVPR 2019,
+github.com/DrSleep/nas-segm-pytorch) made one pass after each network over the last 100, with a clip of 0.1, a learning
+rate of 0.0001 and no bonus. The defaults here suit some hundreds of evaluations; what else differs is that an advantage
+is divided by the spread of its batch, whose old probabilities are those at the update (nobody knows which controller
+drew what, where outcomes come late), and that each outcome is learned from in one batch only.
 """
 
 from __future__ import annotations
@@ -88,9 +92,7 @@ class ControllerSearch:
 
     def state(self) -> dict[str, Any]:
         return {
-            "seed": self._proposer.seed,
-            "next": self._proposer.next,
-            "seen": sorted(self._proposer.seen),
+            **self._proposer.state(),
             "collected": [{"decisions": dict(decisions), "reward": reward} for decisions, reward in self._collected],
             "average": self._average,
             "worst": self._worst,
@@ -98,9 +100,7 @@ class ControllerSearch:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._proposer.seed = state["seed"]
-        self._proposer.seen = set(state["seen"])
-        self._proposer.next = state["next"]
+        self._proposer.restore(state)
         self._collected = [(decisions_from_json(each["decisions"]), each["reward"]) for each in state["collected"]]
         self._average, self._worst = state["average"], state["worst"]
         self._learner = self._new_learner()

@@ -15,7 +15,7 @@ from hwnas.search.make import refusal
 from hwnas.search.strategy import STRATEGIES
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "crnas": {"outer": "x0", "beam": 1},  # its own outer choice is none of the toy space's
+    "crnas": {"outer": "x0", "beam": 1, "completions": 1},  # its own outer choice is none of the toy space's
     "dpc": {"candidates": 6, "finalists": 2},
     "econas": {"population": 6, "batch": 4},
     "gp": {"startup": 2},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from toy_space import evaluate, toy_problem
 
 from hwnas.errors import HwnasError
 from hwnas.search.dpc import Dpc
-from hwnas.search.strategy import Request
+from hwnas.search.strategy import FOREIGN, Request
 
 
 def played(strategy: Dpc, rounds: int) -> list[Request]:
@@ -32,6 +34,19 @@ def test_each_round_ends_with_the_best_of_all_at_full_size() -> None:
     assert all(request.continue_from is None for request in asked)
 
 
+def test_some_are_drawn_near_the_best_so_far() -> None:
+    def distance(a: Request, b: Request) -> int:
+        return sum(a.decisions.get(name) != b.decisions.get(name) for name in {*a.decisions, *b.decisions})
+
+    near, far = (
+        [min(distance(request, other) for other in asked[:place]) for place, request in enumerate(asked) if place >= 10]
+        for share in (1.0, 0.0)
+        for asked in [played(Dpc(toy_problem(), seed=0, candidates=40, near=share), 40)]
+    )
+    assert sum(each <= 2 for each in near) == 30  # one choice, and "extra", which x0 switches on
+    assert sum(each <= 2 for each in far) < 15
+
+
 def test_finalists_wait_for_the_whole_round() -> None:
     strategy = Dpc(toy_problem(), seed=0, candidates=4, finalists=1)
     round_one = strategy.ask(10)
@@ -41,6 +56,16 @@ def test_finalists_wait_for_the_whole_round() -> None:
     strategy.tell([evaluate(round_one[0])])
     best, *others = strategy.ask(3)
     assert best.fidelity == 1 and {request.fidelity for request in others} == {0.1}
+
+
+def test_candidates_of_other_processes_count() -> None:
+    strategy, other = (Dpc(toy_problem(), seed=seed, candidates=6, finalists=2) for seed in (0, 1))
+    theirs = [evaluate(request) for request in other.ask(6)]
+    strategy.tell([replace(outcome, request=replace(outcome.request, id=FOREIGN)) for outcome in theirs])
+    best = max(theirs, key=lambda outcome: outcome.values["miou"])
+    (first,) = strategy.ask(1)
+    assert first.fidelity == 1
+    assert dict(first.decisions) == dict(best.request.decisions)
 
 
 def test_numbers_that_cannot_be_are_refused() -> None:

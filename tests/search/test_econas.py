@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from toy_space import evaluate, toy_problem
 
@@ -52,6 +53,36 @@ def test_nothing_is_promoted_twice() -> None:
     asked = played(Econas(toy_problem(), seed=2, population=8, batch=4), 120)
     keys = Counter((toy_problem().key(request.decisions), request.fidelity) for request in asked)
     assert max(keys.values()) == 1
+
+
+def test_networks_that_were_not_trained_for_a_lifetime_are_gone() -> None:
+    strategy = Econas(toy_problem(), seed=0, population=8, batch=4, lifetime=2)
+    played(strategy, 100)
+    state = strategy.state()
+    cycle = (state["told"][0] - 8) // 4
+    assert cycle > 4
+    assert {cycle - member["cycle"] for members in state["living"] for member in members} == {0, 1}
+
+
+def test_parents_come_from_all_populations_as_often_as_the_authors_take_them() -> None:
+    strategy = Econas(toy_problem(), seed=0, population=8, batch=4, tournament=0)
+    played(strategy, 60)
+    populations = [{id(member.decisions) for member in members} for members in strategy._living]
+    parents: Counter[int] = Counter()
+    for number in range(1600):
+        parent = strategy._parent(np.random.default_rng(number))
+        parents[next(level for level, members in enumerate(populations) if id(parent) in members)] += 1
+    assert [parents[level] / 100 for level in range(3)] == pytest.approx([6, 5, 5], abs=0.8)
+
+
+def test_a_parent_is_the_best_of_a_quarter_of_its_population() -> None:
+    strategy = Econas(toy_problem(), seed=0, population=8, batch=8, promoted=0.125)
+    played(strategy, 8)
+    scores = sorted(member.score for member in strategy._living[0])
+    drawn = [strategy._parent(np.random.default_rng(number)) for number in range(400)]
+    by_decisions = {id(member.decisions): member.score for member in strategy._living[0]}
+    ranks = np.array([scores.index(by_decisions[id(each)]) for each in drawn])
+    assert np.mean((ranks + 1) / 8) == pytest.approx(np.mean([1 - (i / 8) ** 3 for i in range(8)]), abs=0.05)
 
 
 def test_births_do_not_wait_for_promotions() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 import pytest
@@ -61,6 +64,28 @@ def test_other_tools_read_it(tmp_path: Path) -> None:
     assert best.user_attrs["outcome"]["status"] == "ok"
     assert best.user_attrs["request"]["decisions"]["extra"] == [1, 2]
     assert seen.user_attrs["hwnas"]["space"] == "toy"
+
+
+def test_optuna_dashboard_shows_it(tmp_path: Path) -> None:
+    dashboard = pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
+    study = opened(tmp_path)
+    for number, status in enumerate(("ok", "failed")):
+        request = Request({**DECISIONS, "x1": number}, number)
+        trial = study.begin(request, f"key{number}", {"latency_ms": 7.0})
+        study.finish(trial, Outcome(request, {"miou": 0.25, "latency_ms": 7.0}, status), 0.1)
+    app = dashboard.wsgi(optuna_study(tmp_path)._storage)
+
+    def answer(path: str) -> dict[str, Any]:
+        environ: dict[str, Any] = {"PATH_INFO": path}
+        setup_testing_defaults(environ)
+        return json.loads(b"".join(app(environ, lambda *_: None)))
+
+    (summary,) = answer("/api/studies")["study_summaries"]
+    assert summary["study_name"] == "search"
+    trials = answer(f"/api/studies/{summary['study_id']}")["trials"]
+    assert [trial["state"] for trial in trials] == ["Complete", "Fail"]
+    assert trials[0]["values"] == [0.25]
+    assert {"key": "latency_ms", "value": "7.0"} in trials[0]["user_attrs"]
 
 
 def test_trial_is_recorded_before_it_is_evaluated(tmp_path: Path) -> None:

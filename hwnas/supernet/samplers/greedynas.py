@@ -2,10 +2,14 @@
 again.
 
 You, Huang, Yang, Wang, Qian and Zhang, "GreedyNAS: Towards fast one-shot NAS with greedy supernet", CVPR 2020,
-arXiv 2003.11236. As there: ten paths are drawn and five kept, after a first part of the training with uniform paths;
-each comes from the candidate pool with a probability that rises linearly to 0.8; the pool keeps the best losses; and
-the training ends when hardly anything in the pool changes. The pool is of 50 instead of 1000, for trainings of a
-thousand steps instead of 150,000, and holds what is within the budget only.
+arXiv 2003.11236. As there: ten paths are drawn and five kept, after a first part of the training with uniform paths
+(there 10,000 of 150,000 steps); each comes from the candidate pool with a probability that rises linearly to 0.8; the
+pool keeps the best losses on a small, fixed validation set; and the training ends when hardly anything in the pool
+changes.
+
+What differs: the pool is of 50 instead of 1000, for trainings of a thousand steps, and holds what is within the budget
+only; a path that is judged again has its latest loss, where MMRazor's version of it (by an author's group) keeps both,
+and judges by the accuracy on a batch that is new in every round.
 """
 
 from __future__ import annotations

@@ -5,8 +5,11 @@ Li, Lin, Li, Sun, Wu, Yan and Ouyang, "Improving one-shot NAS by suppressing the
 arXiv 1910.02543 (PC-NAS). As there: uniform paths first; then every partial model of the pool is continued by every
 option of the next choice, those that no genotype within the latency limit continues are dropped, the potential of each
 is the mean over random continuations within the limit, the best stay, and paths are drawn from their continuations; in
-the end the pool's whole models alone are trained. Potential is a loss on held-out images here, accuracy in the paper;
-and a choice that is not active in a partial model passes it by.
+the end the pool's whole models alone are trained.
+
+What differs: potential is a loss on held-out images here, accuracy in the paper; the parts of the training are ours
+(the paper trains some epochs between two choices); and a choice that is not active in a partial model passes it by. No
+code of the authors' was found.
 """
 
 from __future__ import annotations
