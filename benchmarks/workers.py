@@ -49,7 +49,7 @@ def main() -> int:
     rng = np.random.default_rng(0)
     shared = SharedWeights.for_space(space, (3, *size_hw), classes, rng, samples=given.samples)
     net = Supernet.of(shared, "")
-    module, options = module_of(given.space), EvaluatorOptions(evaluator="slices")
+    module, options = module_of(space), EvaluatorOptions(evaluator="slices")
     work = Work(module, given.space, options, given.data, size_hw, Path(), 0, 1, supernet=net)
     rates: dict[int, list[float]] = {1: [], given.workers: []}
     with local_ray(given.workers):

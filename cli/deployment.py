@@ -52,7 +52,6 @@ from hwnas.search.pareto import front
 from hwnas.search.storage import JOURNAL, STUDY_NAME
 from hwnas.search.strategy import Outcome
 from hwnas.skeletons.base import expand
-from hwnas.spaces.base import SPACES
 from hwnas.training.logs import Log, open_sinks
 from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_network
 from hwnas.training.recipe import Recipe
@@ -64,9 +63,11 @@ if TYPE_CHECKING:
     from hwnas.search.executor import Executor
     from hwnas.search.run import SearchResult
     from hwnas.search.strategy import Evaluator
+    from hwnas.spaces.base import SearchSpace
     from hwnas.supernet.evaluate import SliceEvaluator
 
 TABLE, SHARES, SUPERNET, CHOSEN = "table.json", "shares.json", "supernet.safetensors", "chosen.json"
+FOUND_RECIPE = "recipe.json"
 POOL = "pool.json"
 FINALS, FINALIST = "finals", "finalist.safetensors"
 VERDICT, ENGINE, PICTURES = "verdict.json", "engine", "pictures"
@@ -112,6 +113,11 @@ class Deployment:
         return self.method is not None and self.method.gradient is not None
 
     @cached_property
+    def space(self) -> SearchSpace:
+        """What is searched: networks, and recipes if they are varied."""
+        return self.settings.searched
+
+    @cached_property
     def data(self) -> TrainingData:
         """The split ``train``, decoded."""
         return open_training_data(self.settings.data, self.settings.size_hw, self.progress)
@@ -151,10 +157,10 @@ class Deployment:
     @cached_property
     def field(self) -> searching.Field:
         """The part of the space that the limits leave."""
-        s, space = self.settings, SPACES.get(self.settings.space)
+        s = self.settings
         try:
             return searching.lay_out(
-                space, self.tables, self.objective, self.budgets, s.size_hw, self.data.classes, s.seed
+                self.space, self.tables, self.objective, self.budgets, s.size_hw, self.data.classes, s.seed
             )
         except BudgetError as error:
             spare = f"--table {self.run / TABLE} in another run directory spares the profiling"
@@ -164,7 +170,7 @@ class Deployment:
     def evaluation(self) -> EvaluatorOptions:
         """How candidates are evaluated, with what the strategy is made for in place of ``auto``."""
         s = self.settings
-        return evaluating.resolved(s.evaluation, s.strategy, SPACES.get(s.space))
+        return evaluating.resolved(s.evaluation, s.strategy, s.networks, recipes=bool(s.vary))
 
     @property
     def uses_supernet(self) -> bool:
@@ -174,7 +180,7 @@ class Deployment:
     @cached_property
     def backbone(self) -> Backbone | None:
         """The weights of the backbone that the space's method takes as given; prepared now if they are not yet."""
-        s, space = self.settings, SPACES.get(self.settings.space)
+        s, space = self.settings, self.settings.networks
         if not takes_backbone(space):
             return None
         options = s.evaluation
@@ -247,8 +253,10 @@ class Deployment:
             shares = self._divide(total_s - self._spent_s(), total_s)
             if not self.by_gradients:
                 shares = shares if self.uses_supernet else shares.without_supernet()
-                if takes_backbone(SPACES.get(self.settings.space)) and not self.settings.evaluation.backbone_weights:
+                if takes_backbone(self.settings.networks) and not self.settings.evaluation.backbone_weights:
                     shares = shares.with_backbone()
+                if self.settings.vary:
+                    shares = shares.without_finals()
             write_json(path, asdict(shares))
         return Shares(**read_json(path, "time plan"))
 
@@ -293,7 +301,7 @@ class Deployment:
         after a gradient method, take what it has led to."""
         if self.by_gradients:
             return relaxation.choose(self, TABLE, CHOSEN, FINALIST)
-        outputs = [CHOSEN, GENOTYPE, FINALIST]
+        outputs = [CHOSEN, GENOTYPE, FINALIST, *([FOUND_RECIPE] if self.settings.vary else [])]
         self.run.stage("search", self._search, inputs=self._search_inputs(), outputs=outputs)
         shutil.rmtree(self.run / FINALS, ignore_errors=True)
         document: dict[str, Any] = read_json(self.run / CHOSEN, "search result")
@@ -325,7 +333,7 @@ class Deployment:
                     **self.run.fingerprints(*read),
                 },
                 seconds=seconds,
-                evaluations=None,
+                evaluations=s.evaluations,
                 strategy=self.settings.strategy,
                 seed=self.settings.seed,
                 progress=self.progress,
@@ -349,8 +357,11 @@ class Deployment:
 
     def _search(self) -> None:
         found = self.candidates()
-        winner = self._finals(finals.pick(found, self.budget.p50_ms / finals.margin_of(self.table.contract)))
-        save_genotype(self.field.space.decode(winner.decisions).genotype, self.run / GENOTYPE)
+        winner = self._finals(found, self.budget.p50_ms / finals.margin_of(self.table.contract))
+        candidate = self.field.space.decode(winner.decisions)
+        save_genotype(candidate.genotype, self.run / GENOTYPE)
+        if self.settings.vary:
+            write_json(self.run / FOUND_RECIPE, dict(candidate.recipe))
         assert winner.checkpoint is not None and winner.measured is not None
         write_bytes(self.run / FINALIST, winner.checkpoint.read_bytes())
         document = {
@@ -364,6 +375,8 @@ class Deployment:
             "confidence": self.budget.confidence,
             "limit_ms": self.budget.p50_ms,
             "decisions": dict(winner.decisions),
+            "recipe": dict(candidate.recipe),
+            "qualities": dict(winner.qualities),
             "objective": self.objective.to_dict(),
             "space": self.field.satisfiable.to_dict(),
             "front": [
@@ -388,7 +401,7 @@ class Deployment:
         if self.uses_supernet:
             supernet = Supernet.of(self.evaluator.shared, self.run.fingerprints(SUPERNET)[SUPERNET])
         return Work(
-            module_of(s.space),
+            module_of(s.networks),
             s.space,
             self.evaluation,
             s.data,
@@ -398,14 +411,27 @@ class Deployment:
             self._workers.placement.threads,
             self.backbone,
             supernet,
+            s.network,
+            s.vary,
+            self.objective.qualities,
         )
 
     def _evaluator_here(self) -> Evaluator:
         s = self.settings
 
+        measures = evaluating.measures_of(self.objective.qualities)
+
         def slices() -> SliceScores:
             supernet, field = self.run.fingerprints(SUPERNET)[SUPERNET], self.field
-            return SliceScores(field.space, self.evaluator, field.pricing.graph, supernet=supernet, data=s.data)
+            return SliceScores(
+                field.space,
+                self.evaluator,
+                field.pricing.graph,
+                supernet=supernet,
+                data=s.data,
+                measures=measures,
+                shown=searching.shown_to_slices(self.data),
+            )
 
         shop = evaluating.Workshop(
             self.field.space,
@@ -417,6 +443,7 @@ class Deployment:
             self.progress,
             self.backbone,
             slices,
+            measures,
         )
         return shop.evaluator()
 
@@ -435,7 +462,9 @@ class Deployment:
             return []
         return front([trial.outcome for trial in found.trials if trial.outcome is not None], self.objective)
 
-    def _finals(self, finalists: list[finals.Finalist]) -> finals.Finalist:
+    def _finals(self, found: SearchResult, limit_ms: float) -> finals.Finalist:
+        """Who wins: of recipes the best that is measured within the budget, of networks the winner of the finals, in
+        which those take part that are predicted within ``limit_ms``."""
         with tempfile.TemporaryDirectory() as scratch:
 
             def measure(graph: OpGraph) -> finals.Measured:
@@ -450,11 +479,17 @@ class Deployment:
                 measure,
                 folder=self._finals_folder(),
                 training_s=self.shares().train,
+                objective=self.objective,
+                measures=evaluating.measures_of(self.objective.qualities),
                 recipe=self._recipe,
                 seed=self.settings.seed,
                 threads=self.training_threads,
                 progress=self.progress,
             )
+            if self.settings.vary:
+                best = finals.in_order(found, self.objective, limit_ms)[: finals.FINALISTS]
+                return rounds.first(best, self.budget.latency_ms)
+            finalists = finals.pick(found, self.objective, limit_ms)
             return rounds.winner(finalists, self.budget.latency_ms, self.shares().finals)
 
     @cached_property

@@ -11,11 +11,8 @@ from hwnas.latency.model import TableModel
 from hwnas.latency.table import LatencyTable
 from hwnas.search.costs import LATENCY, is_cost
 from hwnas.search.make import parse_call
-from hwnas.search.objective import Budget, Objective
+from hwnas.search.objective import MIOU, QUALITIES, Budget, Objective
 from hwnas.search.scalarise import Form, Plain, make_form
-
-QUALITY = "miou"
-"""What a search's evaluator measures; every other metric is a cost."""
 
 
 def table_names(paths: Sequence[str]) -> dict[str, str]:
@@ -38,23 +35,35 @@ def table_names(paths: Sequence[str]) -> dict[str, str]:
 def objective_of(text: str, limits: Mapping[str, float]) -> Objective:
     """``--objective`` under ``limits`` (cost → upper limit).
 
-    ``miou``; several metrics (``miou,latency_ms,params``), for a Pareto front; or one number of quality and costs:
-    ``mnasnet-soft``, ``mnasnet-hard``, ``hinge``, ``lagrangian``, with targets and weights behind a colon
-    (``hinge:latency_ms=8,weight=0.5``). Without targets the limits are the targets.
+    ``miou`` or ``miou_int8``; several metrics (``miou,latency_ms,params``), for a Pareto front; or one number of
+    quality and costs: ``mnasnet-soft``, ``mnasnet-hard``, ``hinge``, ``lagrangian``, with targets, weights and the
+    quality behind a colon (``hinge:latency_ms=8,weight=0.5,of=miou_int8``). Without targets the limits are the targets.
     """
     name, options = parse_call(text)
-    if not options and (is_cost(name.partition(",")[0]) or QUALITY in name.split(",")):
-        metrics = [part.strip() for part in name.split(",")]
+    metrics = [part.strip() for part in name.split(",")]
+    if not options and any(is_metric(metric) for metric in metrics):
         for metric in metrics:
-            if metric != QUALITY and not is_cost(metric):
+            if not is_metric(metric):
                 raise HwnasError(
-                    f"a search does not know the metric {metric!r}", f"it knows {QUALITY} and costs like params, macs"
+                    f"a search does not know the metric {metric!r}",
+                    f"it knows {', '.join(QUALITIES)} and costs like params, macs",
                 )
         return Objective(metrics[0], limits, tuple(metrics[1:]))
-    return Objective(QUALITY, limits, form=_form(name, options, limits))
+    quality = options.pop("of", MIOU)
+    if quality not in QUALITIES:
+        raise HwnasError(
+            f"the objective {name} cannot weigh {quality} against costs", f"it can weigh: {', '.join(QUALITIES)}"
+        )
+    return Objective(str(quality), limits, form=_form(name, options, limits))
+
+
+def is_metric(name: str) -> bool:
+    """Whether a search knows how to find it out."""
+    return name in QUALITIES or is_cost(name)
 
 
 def _form(name: str, options: Mapping[str, object], limits: Mapping[str, float]) -> Form:
+    limits = {cost: limit for cost, limit in limits.items() if cost not in QUALITIES}
     numbers = {}
     for option, value in options.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -75,13 +84,16 @@ def join_limits(given: Mapping[str, float], budgets: Mapping[str, float]) -> dic
     return {**given, **budgets}
 
 
-def check_costs(names: Iterable[str], tables: Iterable[str]) -> None:
-    """That every cost in ``names`` can be told; a latency on a device needs the device's table."""
+def check_metrics(names: Iterable[str], tables: Iterable[str]) -> None:
+    """That every metric in ``names`` can be told; a latency on a device needs the device's table."""
     others = list(tables)[1:]
     for name in names:
         base, at, device = name.partition("@")
-        if not is_cost(name):
-            raise BudgetError(f"{name!r} is no cost that can be limited", "limit latency_ms@TABLE, params, macs, …")
+        if not is_metric(name):
+            raise BudgetError(
+                f"{name!r} is no cost that can be limited",
+                f"limit latency_ms@TABLE, params, macs, …, or from below {', '.join(QUALITIES)}",
+            )
         if at and (base != LATENCY or device not in others):
             there_are = ", ".join(f"{LATENCY}@{other}" for other in others) or "none: give a second --table"
             raise BudgetError(f"no table says {name}", f"further tables say: {there_are}")

@@ -82,14 +82,16 @@ ObjectiveOption = Annotated[
     typer.Option(
         "--objective",
         metavar="WHAT",
-        help="miou; several for a Pareto front: miou,latency_ms,params; or mnasnet-soft, mnasnet-hard, hinge, "
-        "lagrangian, with targets: hinge:latency_ms=8.",
+        help="miou, or miou_int8 of quantized candidates; several for a Pareto front: miou,latency_ms,params; or "
+        "mnasnet-soft, mnasnet-hard, hinge, lagrangian, with targets: hinge:latency_ms=8.",
     ),
 ]
 LimitOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--limit", metavar="COST=NUMBER", help="At most this of a cost: params=1.5M, macs=2G, latency_ms@NAME=8, …"
+        "--limit",
+        metavar="COST=NUMBER",
+        help="At most this of a cost: params=1.5M, macs=2G, latency_ms@NAME=8, …; at least this of miou, miou_int8.",
     ),
 ]
 SamplerOption = Annotated[
@@ -99,6 +101,26 @@ SamplerOption = Annotated[
     ),
 ]
 SpaceOption = Annotated[str, typer.Option("--space", metavar="NAME", help="The search space.")]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="GENOTYPE",
+        help="Instead of a space one network (a file, a run, a name of the zoo), whose recipe is searched: --vary.",
+    ),
+]
+VaryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vary",
+        metavar="FIELD[=A,B,…]",
+        help="Search this field of the recipe, too: lr=0.003,0.01; or lr, loss, scale, … with usual options; usual: "
+        "several of those. As often as needed.",
+    ),
+]
+EvaluationsOption = Annotated[
+    int | None, typer.Option("--evaluations", metavar="N", help="End the search after so many candidates.")
+]
 SearchedSpaceOption = Annotated[
     str | None, typer.Option("--space", metavar="NAME", help="The search space; else realtime, or the method's.")
 ]

@@ -80,7 +80,7 @@ def _refuse_mistakes(settings: Settings, *, resume: bool) -> None:
     """Refuse what is wrong with the command before a run directory is made of it."""
     Budget(settings.budget_ms, settings.budget_at, 1.0, settings.confidence, 1.0)
     engine_named(ENGINE)
-    beforehand.check_names(settings.space, settings.strategy, settings.sampler)
+    beforehand.check_names(settings)
     beforehand.check_objective(settings, resume=resume)
     beforehand.check_evaluation(settings)
     beforehand.check_data(settings.data)

@@ -127,6 +127,8 @@ def _chosen(job: Deployment, finalist: str) -> dict[str, Any]:
         "confidence": job.budget.confidence,
         "limit_ms": job.budget.p50_ms,
         "decisions": dict(repaired.decisions),
+        "recipe": {},
+        "qualities": {"miou": score.miou},
         "repaired_choices": repaired.moved,
         "log_probability": repaired.log_probability,
         "expected_ms": looks[-1].expected_ms,

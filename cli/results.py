@@ -65,7 +65,13 @@ def print_search(console: Console, document: Document) -> None:
     console.print(f"latency      {document['latency_ms']:.2f} ms predicted, {document['measured_ms']:.2f} ms measured")
     console.print(f"limit        {_limit(document)}")
     console.print(f"mIoU         {document['miou']:.2%} early in its training, on held-out blocks of train")
+    for name, value in document["qualities"].items():
+        if name != "miou":
+            console.print(f"{name:<12} {value:.2%} there, too")
     console.print(f"candidates   {document['evaluations']}")
+    if document["recipe"]:
+        recipe = ", ".join(f"{name} {value}" for name, value in document["recipe"].items())
+        console.print(f"recipe       {recipe}", markup=False, highlight=False)
     for each in document["front"]:
         values = ", ".join(f"{name} {each['values'][name]:.4g}" for name in document["objective"]["metrics"])
         console.print(f"front        {values}", markup=False)

@@ -12,9 +12,11 @@ from hwnas.cli.options import (
     BudgetOption,
     ConfidenceOption,
     DataOption,
+    EvaluationsOption,
     LimitOption,
     MethodOption,
     MinutesOption,
+    NetworkOption,
     ObjectiveOption,
     Percentile,
     RayOption,
@@ -26,6 +28,7 @@ from hwnas.cli.options import (
     StrategyOption,
     TablesOption,
     ThreadsOption,
+    VaryOption,
     WorkerCpusOption,
     WorkersOption,
     parse_budget_ms,
@@ -51,6 +54,8 @@ def command(
     minutes: MinutesOption = 15.0,
     method: MethodOption = None,
     space: SearchedSpaceOption = None,
+    network: NetworkOption = None,
+    vary: VaryOption = None,
     strategy: StrategyOption = None,
     sampler: SamplerOption = None,
     threads: ThreadsOption = 1,
@@ -58,6 +63,7 @@ def command(
     confidence: ConfidenceOption = None,
     objective: ObjectiveOption = "miou",
     limit: LimitOption = None,
+    evaluations: EvaluationsOption = None,
     workers: WorkersOption = None,
     ray: RayOption = None,
     worker_cpus: WorkerCpusOption = None,
@@ -68,13 +74,13 @@ def command(
     ] = False,
     resume: ResumeOption = False,
 ) -> Answer:
-    """Search a space for the most accurate network within a latency budget, priced by a table.
+    """Search a space for the most accurate network within a latency budget, priced by a table; or for recipes (--vary).
 
     Further tables price further devices or engines at the same time: their latencies are latency_ms@NAME.
     """
     from hwnas.cli import pipeline
     from hwnas.cli.methods import settled
-    from hwnas.cli.settings import Settings
+    from hwnas.cli.settings import Settings, single
     from hwnas.cli.stages.searching import place_of_study
     from hwnas.cli.stages.workers import Workers
     from hwnas.search.database import address_of
@@ -86,13 +92,15 @@ def command(
         budget_ms=parse_budget_ms(budget),
         budget_at=budget_at.value,
         minutes=minutes,
-        **settled(method, space, strategy, sampler, parse_size(size)),
+        **{**settled(method, space, strategy, sampler, parse_size(size)), **single(network, method, space)},
+        vary=tuple(vary or ()),
         threads=threads,
         seed=shell.seed,
         table=table[0].partition("=")[2] or table[0],
         devices=tuple(table[1:]),
         objective=objective,
         limits=tuple(limit or ()),
+        evaluations=evaluations,
         confidence=confidence,
         storage=None if storage is None else address_of(storage),
         study=None if storage is None else study or run.resolve().name,

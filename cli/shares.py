@@ -40,6 +40,10 @@ class Shares:
         supernet, search, finals = ((1 - BACKBONE) * each for each in before)
         return Shares(supernet, search, finals, self.train, BACKBONE * sum(before))
 
+    def without_finals(self) -> Shares:
+        """The same seconds, those of the finals for the search, whose own scores decide."""
+        return Shares(self.supernet, self.search + self.finals, 0.0, self.train, self.backbone)
+
     def without_supernet(self) -> Shares:
         """The same seconds, those of the supernet for a search that trains its candidates itself."""
         return Shares(0.0, self.supernet + self.search, self.finals, self.train)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hwnas.cli.objectives import QUALITY, check_costs, check_size, join_limits, objective_of, table_names
+from hwnas.cli.objectives import check_metrics, check_size, join_limits, objective_of, table_names
 from hwnas.cli.options import parse_limits
 from hwnas.cli.settings import Settings
 from hwnas.cli.stages.data import check_pairs
@@ -17,8 +17,11 @@ from hwnas.data.base import open_dataset
 from hwnas.errors import HwnasError
 from hwnas.latency.measure import Setting
 from hwnas.latency.table import load_table
+from hwnas.optional import require
 from hwnas.search.costs import LATENCY
 from hwnas.search.make import make_strategy
+from hwnas.search.methods import METHODS
+from hwnas.search.objective import INT8_MIOU, MIOU
 from hwnas.search.pooled import takes_pool
 from hwnas.search.problem import Problem
 from hwnas.spaces.base import SPACES
@@ -31,29 +34,64 @@ def check_data(spec: str) -> None:
     check_pairs(open_dataset(spec))
 
 
-def check_names(space: str, strategy: str, sampler: str) -> None:
-    """That all exist (an unknown name offers the nearest ones), and that a strategy that starts from a pool has one."""
-    SPACES.get(space)
-    SAMPLERS.get(sampler)
-    if takes_pool(strategy) and sampler == "uniform":
+def check_names(settings: Settings) -> None:
+    """That all exist (an unknown name offers the nearest ones), that there is something to search, and that a strategy
+    that starts from a pool has one."""
+    settings.searched  # noqa: B018
+    if settings.network is not None and not settings.vary:
         raise HwnasError(
-            f"the strategy {strategy} starts from a pool that a path sampler leaves, and uniform paths leave none",
+            f"there is nothing to search: {settings.space} is one network", "say what of its recipe to --vary, like lr"
+        )
+    SAMPLERS.get(settings.sampler)
+    if takes_pool(settings.strategy) and settings.sampler == "uniform":
+        raise HwnasError(
+            f"the strategy {settings.strategy} starts from a pool that a path sampler leaves; uniform paths leave none",
             "add --sampler greedynas or --sampler pcnas",
         )
 
 
 def check_objective(settings: Settings, *, resume: bool) -> None:
-    """That the objective and the limits can be read and told, that no two contradict, and that the strategy serves
-    what they make of the space."""
+    """That the objective and the limits can be read and told, that no two contradict, that the search may have a
+    candidate, and that the strategy and the evaluators serve what they make of the space."""
+    from hwnas.cli.stages.evaluating import check_serves, resolved
+
+    _check_gradient(settings)
+    if settings.evaluations is not None and settings.evaluations < 1:
+        raise HwnasError(f"{settings.evaluations} evaluations find nothing", "give at least 1")
     limits = join_limits(parse_limits(settings.limits), {LATENCY: settings.budget_ms})
     objective = objective_of(settings.objective, limits)
     devices = ["table", *table_names(settings.devices)]
-    check_costs(limits, devices)
-    check_costs((name for name in objective.needs if name != QUALITY), devices)
+    check_metrics(limits, devices)
+    check_metrics(objective.needs, devices)
     for path in () if resume else table_names(settings.devices).values():  # a run has its own copies
         check_size(load_table(Path(path)), settings.size_hw)
     pool = {"pool": ()} if takes_pool(settings.strategy) else {}
-    make_strategy(settings.strategy, Problem(SPACES.get(settings.space), objective), seed=0, **pool)
+    make_strategy(settings.strategy, Problem(settings.searched, objective), seed=0, **pool)
+    if INT8_MIOU in objective.qualities:
+        require("onnxruntime.quantization", extra="cpu")
+    recipes = bool(settings.vary)
+    options = resolved(settings.evaluation, settings.strategy, settings.networks, recipes=recipes)
+    check_serves(options, objective, settings.strategy, recipes=recipes)
+
+
+def _check_gradient(settings: Settings) -> None:
+    """That a gradient method is not asked for what it takes no notice of."""
+    if settings.method is None or METHODS.get(settings.method).gradient is None:
+        return
+    given = {
+        "--objective": settings.objective != MIOU,
+        "--limit": settings.limits,
+        "a second --table": settings.devices,
+        "--evaluations": settings.evaluations is not None,
+        "--vary": settings.vary,
+        "--network": settings.network is not None,
+    }
+    for option, there in given.items():
+        if there:
+            raise HwnasError(
+                f"the method {settings.method} learns by gradients, under the budget: {option} means nothing to it",
+                "leave it out, or search with a --strategy",
+            )
 
 
 def check_evaluation(settings: Settings) -> None:
@@ -66,7 +104,7 @@ def check_evaluation(settings: Settings) -> None:
 
     options = settings.evaluation
     check_options(options)
-    if options.backbone_weights is not None and not takes_backbone(SPACES.get(settings.space)):
+    if options.backbone_weights is not None and not takes_backbone(settings.networks):
         able = [name for name in SPACES.names() if takes_backbone(SPACES.get(name))]
         raise HwnasError(f"the space {settings.space} takes no pretrained backbone", f"these do: {', '.join(able)}")
     if options.backbone_weights is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,15 @@ from hwnas.cli.stages.training import RECIPE
 from hwnas.data.cache import default_cache_dir
 from hwnas.errors import HwnasError
 from hwnas.search.backbone import Backbone, takes_backbone
-from hwnas.search.evaluators.base import IdentifiedEvaluator
+from hwnas.search.evaluators.base import IdentifiedEvaluator, Measures
 from hwnas.search.evaluators.cached import FILE, Cached, EvaluationFile
 from hwnas.search.evaluators.features import FeatureEvaluator, least_crop
 from hwnas.search.evaluators.images import Images
 from hwnas.search.evaluators.ladder import Ladder, Rung, check_tops
 from hwnas.search.evaluators.proxy import Proxy, parse_proxy, proxy_evaluator
 from hwnas.search.evaluators.training import TrainingEvaluator, TrainingPlan
+from hwnas.search.objective import INT8_MIOU, Objective
+from hwnas.search.pooled import takes_pool
 from hwnas.spaces.base import SearchSpace
 from hwnas.training.recipe import Recipe
 
@@ -53,6 +55,8 @@ class Workshop:
     progress: Progress
     backbone: Backbone | None = None
     slices: Callable[[], IdentifiedEvaluator] | None = None
+    measures: Measures = field(default_factory=dict)
+    """Of what candidates are measured by beside their mIoU; slices bring their own."""
 
     @property
     def images(self) -> Images:
@@ -78,7 +82,13 @@ class Workshop:
         plan = self._plan(images)
         plan = replace(plan, steps=max(1, round(plan.steps * part)))
         return TrainingEvaluator(
-            self.space, images, plan, start=self._start(), start_name=self._start_name(), progress=self.progress
+            self.space,
+            images,
+            plan,
+            start=self._start(),
+            start_name=self._start_name(),
+            measures=self.measures,
+            progress=self.progress,
         )
 
     def proxy(self, proxy: Proxy) -> IdentifiedEvaluator:
@@ -86,7 +96,14 @@ class Workshop:
         images = self.images
         plan = self._plan(images.reduced(resolution=proxy.resolution))
         return proxy_evaluator(
-            self.space, images, plan, proxy, start=self._start(), start_name=self._start_name(), progress=self.progress
+            self.space,
+            images,
+            plan,
+            proxy,
+            start=self._start(),
+            start_name=self._start_name(),
+            measures=self.measures,
+            progress=self.progress,
         )
 
     def _one(self, name: str) -> IdentifiedEvaluator:
@@ -156,8 +173,38 @@ def check_options(options: EvaluatorOptions) -> None:
         raise HwnasError("--prefilter-study is of a pre-filter", "give the score's name with --prefilter")
 
 
-def resolved(options: EvaluatorOptions, strategy: str, space: SearchSpace) -> EvaluatorOptions:
-    """``options`` with ``auto`` decided: slices, but for strategies that ask for trainings of several lengths.
+def measures_of(qualities: Collection[str]) -> Measures:
+    """How the qualities of an objective are measured, beside the mIoU that every evaluator gives."""
+    from hwnas.cli.stages.int8_metric import int8_measure
+
+    return {INT8_MIOU: int8_measure()} if INT8_MIOU in qualities else {}
+
+
+def check_serves(options: EvaluatorOptions, objective: Objective, strategy: str, *, recipes: bool) -> None:
+    """Refuse evaluators (with ``auto`` decided) that cannot tell what is asked for: HwnasError with those that can."""
+    used = names_of(options)
+    if recipes and SLICES in used:
+        raise HwnasError(
+            "slices of a supernet are not trained: they cannot tell one recipe from another",
+            "use --evaluator training, or proxy",
+        )
+    if INT8_MIOU in objective.qualities and "features" in used:
+        raise HwnasError(
+            f"the evaluator features trains decoders alone: there is no network to quantize for {INT8_MIOU}",
+            "use --evaluator slices, training or proxy",
+        )
+    if takes_pool(strategy) and SLICES not in used:
+        raise HwnasError(
+            f"the strategy {strategy} starts from a pool that a supernet's training leaves, and none is trained here",
+            "use --evaluator slices, or another strategy",
+        )
+
+
+def resolved(
+    options: EvaluatorOptions, strategy: str, space: SearchSpace, *, recipes: bool = False
+) -> EvaluatorOptions:
+    """``options`` with ``auto`` decided: slices, but for strategies that ask for trainings of several lengths, and
+    where ``recipes`` are searched.
 
     DPC ranks on the features of the frozen backbone where the space has one, else by a proxy, and then in full.
     """
@@ -167,7 +214,7 @@ def resolved(options: EvaluatorOptions, strategy: str, space: SearchSpace) -> Ev
     if name == "dpc":
         first = "features" if takes_backbone(space) and not hasattr(space, "reference") else "proxy"
         return replace(options, evaluator=LADDER, rungs=f"{first}@0.1,training@1")
-    return replace(options, evaluator="training" if name in BY_FIDELITY else SLICES)
+    return replace(options, evaluator="training" if name in BY_FIDELITY or recipes else SLICES)
 
 
 def names_of(options: EvaluatorOptions) -> tuple[str, ...]:

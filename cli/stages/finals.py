@@ -5,25 +5,36 @@ A short training of its own, its learning rate falling to nothing, has the same 
 part of the training that the winner will do in whole, at the learning rate that belongs there, and the better ones the
 next part (successive halving, Jamieson & Talwalkar, arXiv 1502.07943). What the winner has done so far counts: its
 training goes on from there. Only what the others did is spent on the choice.
+
+They are compared by the search's objective, its costs as predicted; limits on qualities are of whole evaluations, and
+do not bind a training that has only begun. Where recipes were searched, beginnings do not compare, since recipes differ
+in what they do first: the search's own scores decide then.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwnas.cli.stages.data import TrainingData
 from hwnas.cli.stages.training import RECIPE, train_genotype
 from hwnas.compiler.weights import load_weights, save_weights
-from hwnas.errors import BudgetError
+from hwnas.errors import BudgetError, RunError
 from hwnas.files import read_json, write_json
-from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.contract import TimingContract
+from hwnas.search.evaluators.base import CALIBRATION, Measures
+from hwnas.search.objective import QUALITIES, Objective, direction_of
+from hwnas.search.pareto import front
+from hwnas.search.problem import candidate_key
+from hwnas.search.scalarise import Plain
+from hwnas.search.strategy import Outcome, Request
 from hwnas.spaces.base import Decisions
 from hwnas.training.loop import DivergedError
 from hwnas.training.recipe import Recipe
@@ -40,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 TURNS = ((0.8, 1.0), (0.6, 0.8), (0.8, 1.0), (0.0, 1.0))
 """Finalists are taken in turn from these bands of latency, in parts of the budget: half of them use most of it."""
+ALL_ALIKE = ((0.0, 1.0),)
+"""The same where what is cheaper may be better."""
 
 FINALISTS = 8
 APART = 3
@@ -84,9 +97,10 @@ def with_margin(latency_ms: float, now: TimingContract, table: TimingContract) -
 
 @dataclass(frozen=True)
 class Finalist:
-    """A candidate on its way: ``miou`` on the held-out blocks is its slice's first, then that after ``steps`` steps.
+    """A candidate on its way: ``miou`` on the held-out blocks is its slice's first, then that after ``steps`` steps, as
+    are its ``qualities``, all that the objective has.
 
-    ``scores`` are those of its comparisons so far; ``checkpoint`` is what its training goes on from.
+    ``scores`` are those of its comparisons so far, by the objective; ``checkpoint`` is what its training goes on from.
     """
 
     decisions: Decisions
@@ -94,26 +108,38 @@ class Finalist:
     slice_miou: float
     miou: float
     steps: int = 0
+    qualities: Mapping[str, float] = dataclass_field(default_factory=dict)
     scores: tuple[float, ...] = ()
     measured: Measured | None = None
     checkpoint: Path | None = None
 
 
-def pick(found: SearchResult, limit_ms: float, count: int = FINALISTS) -> list[Finalist]:
-    """The best feasible candidates by their slices, in turn from each band of predicted latency up to ``limit_ms``,
-    or from all where a band has none; if none is within the limit, of those beyond."""
+def in_order(found: SearchResult, objective: Objective, limit_ms: float) -> list[Finalist]:
+    """The feasible candidates, the best by the ``objective`` first; of several metrics those of the front first. If
+    none is within ``limit_ms``, those beyond."""
     outcomes = [trial.outcome for trial in found.trials if trial.outcome is not None and trial.outcome.status == "ok"]
     whole = max((each.request.fidelity for each in outcomes), default=1.0)  # scores of others do not compare
     outcomes = [each for each in outcomes if each.request.fidelity == whole]
-    left = [
+    outcomes = [each for each in outcomes if each.values["latency_ms"] <= limit_ms] or outcomes
+    outcomes.sort(key=lambda each: -(objective.score(each) or 0.0))
+    if objective.also:
+        best = front(outcomes, objective)
+        outcomes = [*best, *(each for each in outcomes if not any(each is other for other in best))]
+    return [
         Finalist(each.request.decisions, each.values["latency_ms"], each.values["miou"], each.values["miou"])
         for each in outcomes
     ]
-    left = [each for each in left if each.predicted_ms <= limit_ms] or left
-    left.sort(key=lambda each: -each.miou)
+
+
+def pick(found: SearchResult, objective: Objective, limit_ms: float, count: int = FINALISTS) -> list[Finalist]:
+    """The best feasible candidates by the ``objective``. Where it is a quality alone: in turn from each band of
+    predicted latency up to ``limit_ms``, or from all where a band has none."""
+    left = in_order(found, objective, limit_ms)
+    alone = not objective.also and isinstance(objective.form, Plain) and direction_of(objective.metric) == "max"
+    turns = TURNS if alone else ALL_ALIKE
     taken: list[Finalist] = []
     while left and len(taken) < count:
-        low, high = (edge * limit_ms for edge in TURNS[len(taken) % len(TURNS)])
+        low, high = (edge * limit_ms for edge in turns[len(taken) % len(turns)])
         apart = [each for each in left if all(differences(each.decisions, other.decisions) >= APART for other in taken)]
         eligible = apart or left
         best = next((each for each in eligible if low < each.predicted_ms <= high), eligible[0])
@@ -151,8 +177,8 @@ def plan(training_s: float, seconds: float) -> Plan:
 
 
 class Finals:
-    """Runs the comparisons. ``beginning`` gives the weights that a finalist begins with (None: new ones); ``measure``
-    times an op graph in the real engine.
+    """Runs the comparisons by ``objective``, whose qualities but the mIoU are measured by ``measures``. ``beginning``
+    gives the weights that a finalist begins with (None: new ones); ``measure`` times an op graph in the real engine.
 
     ``folder`` keeps each finalist's checkpoint and score, so that finals that were killed go on where they were.
     """
@@ -166,6 +192,8 @@ class Finals:
         *,
         folder: Path,
         training_s: float,
+        objective: Objective | None = None,
+        measures: Measures | None = None,
         recipe: Recipe = RECIPE,
         seed: int,
         threads: int,
@@ -173,6 +201,7 @@ class Finals:
     ) -> None:
         self._field, self._data, self._beginning, self._measure = field, data, beginning, measure
         self._folder, self._training_s, self._recipe = folder, training_s, recipe
+        self._objective, self._measures = objective or Objective(), dict(measures or {})
         self._seed, self._threads, self._progress = seed, threads, progress
 
     def winner(self, finalists: Sequence[Finalist], limit_ms: float, seconds: float) -> Finalist:
@@ -191,9 +220,20 @@ class Finals:
             begun.append(reached)
             spent_s += took_s
         within = self._within(_ranked(begun), limit_ms, times.kept)
-        if len(within) == 1:
-            return within[0]
-        return _ranked([self._reach(each, times.second)[0] for each in within])[0]
+        if len(within) > 1:
+            within = _ranked([self._reach(each, times.second)[0] for each in within])
+        return _sound(within[0])
+
+    def first(self, ranked: Sequence[Finalist], limit_ms: float) -> Finalist:
+        """The first of ``ranked`` that is measured within the limit, at the beginning of its training; it is compared
+        with none. BudgetError if none is within."""
+        left = list(ranked)
+        while True:
+            (best,) = self._within(left, limit_ms, 1)
+            begun, _ = self._reach(best, plan(self._training_s, 0.0).first)
+            left = left[1 + [each.decisions for each in left].index(best.decisions) :]
+            if begun.miou >= 0 or not left:
+                return _sound(begun)
 
     def _within(self, ranked: Sequence[Finalist], limit_ms: float, count: int) -> list[Finalist]:
         """The first few of ``ranked`` that were measured within the limit.
@@ -221,7 +261,7 @@ class Finals:
 
         One whose training diverges is the worst.
         """
-        name = fingerprint(self._field.space.decode(finalist.decisions).genotype)
+        name = candidate_key(self._field.space.decode(finalist.decisions))
         record = self._folder / f"{name}.json"
         reached: dict[str, Any] = read_json(record, "finalist") if record.exists() else {}
         checkpoint = self._folder / f"{name}.safetensors"
@@ -235,9 +275,27 @@ class Finals:
             reached[f"{part:.6f}"] = {**known, "took_s": time.monotonic() - start}
             write_json(record, reached)
         known = reached[f"{part:.6f}"]
-        scores = (*finalist.scores, known["miou"])
-        after = replace(finalist, miou=known["miou"], steps=known["steps"], scores=scores, checkpoint=checkpoint)
+        scores = (*finalist.scores, self._score(finalist, known))
+        qualities = {name: known[name] for name in self._objective.qualities if name in known}
+        after = replace(
+            finalist,
+            miou=known["miou"],
+            qualities=qualities,
+            steps=known["steps"],
+            scores=scores,
+            checkpoint=checkpoint,
+        )
         return after, known["took_s"]
+
+    def _score(self, finalist: Finalist, known: Mapping[str, Any]) -> float:
+        if known["miou"] < 0:  # it diverged: cheap as it may be, it is the worst
+            return -math.inf
+        measured = {name: known[name] for name in self._objective.qualities}
+        priced = {self._objective.metric, *self._objective.form.costs} - set(QUALITIES)
+        costs = self._field.pricing.costs(finalist.decisions) if priced else {}
+        score = self._objective.score(Outcome(Request(finalist.decisions, 0), {**costs, **measured}))
+        assert score is not None
+        return score
 
     def _train(self, finalist: Finalist, part: float, checkpoint: Path) -> dict[str, Any]:
         from hwnas.training.metrics import evaluate
@@ -245,14 +303,15 @@ class Finals:
         kept = checkpoint.with_suffix(".beginning.safetensors")
         if not kept.exists() and (beginning := self._beginning(finalist)) is not None:
             save_weights(beginning, kept, {})
+        candidate = self._field.space.decode(finalist.decisions)
         trained = train_genotype(
-            self._field.space.decode(finalist.decisions).genotype,
+            candidate.genotype,
             self._data,
             budget=Time(seconds=self._training_s),
             until=part,
             indices=self._data.train,
             initial=load_weights(kept)[0] if kept.exists() else None,
-            recipe=self._recipe,
+            recipe=self._recipe.with_values(candidate.recipe),
             seed=self._seed,
             threads=self._threads,
             checkpoint=checkpoint,
@@ -261,7 +320,18 @@ class Finals:
             label="train a finalist",
         )
         score = evaluate(trained.network, self._data.arrays, self._data.classes, indices=self._data.held)
-        return {"miou": score.miou, "steps": trained.fitted.spent.steps}
+        shown = self._data.images.shown(CALIBRATION) if self._measures else None
+        more = {name: each.of(trained.network, shown) for name, each in self._measures.items() if shown is not None}
+        return {"miou": score.miou, "steps": trained.fitted.spent.steps, **more}
+
+
+def _sound(winner: Finalist) -> Finalist:
+    """The winner; RunError if not even its training got anywhere."""
+    if winner.miou < 0:
+        raise RunError(
+            "the trainings of all the best candidates diverged", "search with other recipes or data: `hwnas data check`"
+        )
+    return winner
 
 
 def _ranked(finalists: Sequence[Finalist]) -> list[Finalist]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwnas.cli.stages.data import TrainingData
+from hwnas.cli.stages.data import TRAIN, TrainingData
+from hwnas.data.cache import load_arrays
 from hwnas.errors import BudgetError, HwnasError, RunError, TableError
 from hwnas.files import read_json, write_json
 from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.model import TableModel
 from hwnas.search.costs import LATENCY, SearchCosts
+from hwnas.search.evaluators.base import CALIBRATION, Shown
 from hwnas.search.executor import Executor
 from hwnas.search.feasible import FeasibleSpace
 from hwnas.search.make import make_strategy
 from hwnas.search.objective import Budget, Objective
 from hwnas.search.pooled import takes_pool
-from hwnas.search.problem import Problem
+from hwnas.search.problem import Problem, by_candidate
 from hwnas.search.satisfiable import Satisfiable, satisfiable
 from hwnas.search.strategy import Evaluator
 from hwnas.shapes import Shape, Value
@@ -134,7 +137,7 @@ def lay_out(
     narrowed = NarrowedSpace(space, used)
     pool = WithinBudget(narrowed, pricing.strained_ms, within_ms, rng, known=found.within).paths(POOL, rng)
     feasible = FeasibleSpace(narrowed, pool, lambda decisions: objective.excess(pricing.costs(decisions)) <= 0)
-    problem = Problem(feasible, objective, pricing.costs, price_many=pricing.many.of_many)
+    problem = Problem(feasible, objective, pricing.costs, by_candidate(space), pricing.many.of_many)
     return Field(narrowed, pricing, problem, limit_ms, found)
 
 
@@ -258,6 +261,17 @@ def slice_evaluator(shared: SharedWeights, data: TrainingData) -> SliceEvaluator
     from hwnas.supernet.evaluate import SliceEvaluator
 
     return SliceEvaluator(shared, data.arrays, data.train, data.held, data.classes, size_hw=score_size(data))
+
+
+def shown_to_slices(data: TrainingData) -> Callable[[], Shown]:
+    """What further metrics of slices look at: ``train`` at the size that slices are scored at, decoded when asked."""
+
+    @cache
+    def shown() -> Shown:
+        arrays = load_arrays(data.dataset, TRAIN, score_size(data))
+        return replace(data.images, arrays=arrays).shown(CALIBRATION)
+
+    return shown
 
 
 def score_size(data: TrainingData) -> tuple[int, int]:

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hwnas.cli.evaluator_options import EvaluatorOptions
+from hwnas.cli.settings import networks_of, with_recipes
 from hwnas.cli.stages.data import open_training_data
-from hwnas.cli.stages.evaluating import Workshop
-from hwnas.cli.stages.searching import slice_evaluator
+from hwnas.cli.stages.evaluating import Workshop, measures_of
+from hwnas.cli.stages.searching import shown_to_slices, slice_evaluator
 from hwnas.cores import usable_cores
 from hwnas.optional import require
 from hwnas.progress import Progress, Silent
@@ -20,7 +21,7 @@ from hwnas.search.evaluators.slices import SliceScores
 from hwnas.search.ray_executor import Placement, check_room, cluster_room, ray_workers
 from hwnas.shapes import Shape
 from hwnas.skeletons.base import expand
-from hwnas.spaces.base import SPACES, Decisions
+from hwnas.spaces.base import Decisions, SearchSpace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,6 +100,10 @@ class Work:
     threads: int
     backbone: Backbone | None = None
     supernet: Supernet | None = None
+    network: Mapping[str, Any] | None = None
+    vary: tuple[str, ...] = ()
+    qualities: tuple[str, ...] = ()
+    """What is measured of a candidate."""
 
     def __call__(self) -> Evaluator:
         """Runs in the worker."""
@@ -106,14 +111,23 @@ class Work:
 
         torch.set_flush_denormal(True)
         import_module(self.module)
-        space, data = SPACES.get(self.space), open_training_data(self.data, self.size_hw, Silent())
+        space = with_recipes(networks_of(self.space, self.network), self.vary)
+        data, measures = open_training_data(self.data, self.size_hw, Silent()), measures_of(self.qualities)
 
         def slices() -> SliceScores:
             from hwnas.supernet.shared import SharedWeights
 
             assert self.supernet is not None
             evaluator = slice_evaluator(SharedWeights(self.supernet.extents, self.supernet.tensors), data)
-            return SliceScores(space, evaluator, graph_of, supernet=self.supernet.sha256, data=self.data)
+            return SliceScores(
+                space,
+                evaluator,
+                graph_of,
+                supernet=self.supernet.sha256,
+                data=self.data,
+                measures=measures,
+                shown=shown_to_slices(data),
+            )
 
         def graph_of(decisions: Decisions, shape: Shape) -> OpGraph:
             return expand(space.decode(decisions).genotype, shape, data.classes)
@@ -128,13 +142,14 @@ class Work:
             Silent(),
             self.backbone,
             None if self.supernet is None else slices,
+            measures,
         )
         return workshop.evaluator()
 
 
-def module_of(space: str) -> str:
+def module_of(space: SearchSpace) -> str:
     """The module that registers a space: a worker imports it, in case that it is no part of hwnas."""
-    return type(SPACES.get(space)).__module__
+    return type(space).__module__
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""What a search is after: the best value of a metric, or of several at once, under hard upper limits on others.
+"""What a search is after: the best value of a metric, or of several at once, under hard limits on others.
 
-Over a limit is infeasible, not merely worse. A limit on a metric that was not measured is an error, never a pass.
+A limit on a cost is an upper one, on a quality (:data:`QUALITIES`) a lower one. Beyond a limit is infeasible, not
+merely worse. A limit on a metric that was not measured is an error, never a pass.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 Direction = Literal["max", "min"]
 
 PERCENTILES = ("p50", "p90", "p99")
+
+MIOU, INT8_MIOU = "miou", "miou_int8"
+QUALITIES = (MIOU, INT8_MIOU)
+"""What evaluators measure, from 0 to 1: mean IoU on held-out images, in float and as quantized to eight bits."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +86,22 @@ def direction_of(metric: str) -> Direction:
     return "min" if metric.partition("@")[0] in COSTS else "max"
 
 
+def excess_of(metric: str, value: float, limit: float) -> float:
+    """How far ``value`` is beyond ``limit``, relatively; ≤ 0 is within, NaN infinitely far beyond."""
+    over = 1 - value / limit if metric in QUALITIES else value / limit - 1
+    return math.inf if math.isnan(over) else over
+
+
 @dataclass(frozen=True)
 class Objective:
-    """The best ``metric`` while every metric in ``limits`` stays at or below its limit.
+    """The best ``metric`` while every metric in ``limits`` stays at or below its limit, or above if it is a quality.
 
     With ``also``, several at once: what counts is the Pareto front over :attr:`metrics`, by :meth:`vector`, and
     ``metric`` is the first of them. ``form`` makes one number of the metric and its costs; see
     :mod:`hwnas.search.scalarise`. A second device has a table and a cost of its own, ``latency_ms@NAME``.
     """
 
-    metric: str = "miou"
+    metric: str = MIOU
     limits: Mapping[str, float] = field(default_factory=dict, hash=False)
     also: tuple[str, ...] = ()
     form: Form = field(default_factory=Plain, hash=False)
@@ -100,6 +111,8 @@ class Objective:
         for name, limit in self.limits.items():
             if not (math.isfinite(limit) and limit > 0):
                 raise BudgetError(f"the limit {name} ≤ {limit:g} cannot be kept", "give limits above zero")
+            if name in QUALITIES and limit > 1:
+                raise BudgetError(f"no network has a {name} of {limit:g}", "it is at most 1: write it like 0.45")
         if len(set(self.metrics)) != 1 + len(self.also):
             raise HwnasError("an objective names a metric twice", "name each once: --objective miou,latency_ms")
         if self.also and self.form.costs:
@@ -120,8 +133,13 @@ class Objective:
         """Every metric that an outcome must have, each once."""
         return tuple(dict.fromkeys((*self.metrics, *self.limits, *self.form.costs)))
 
+    @property
+    def qualities(self) -> tuple[str, ...]:
+        """What of it an evaluator must measure, beside the costs that are known before."""
+        return tuple(name for name in self.needs if name in QUALITIES)
+
     @classmethod
-    def under(cls, budget: Budget, metric: str = "miou") -> Objective:
+    def under(cls, budget: Budget, metric: str = MIOU) -> Objective:
         """The best ``metric`` whose predicted median latency meets ``budget``."""
         return cls(metric, {"latency_ms": budget.p50_ms})
 
@@ -131,11 +149,11 @@ class Objective:
         Costs known before an evaluation may be only some of the limited metrics: this is the filter before training.
         :meth:`judge` insists on all of them.
         """
-        over = [costs[name] / limit - 1 for name, limit in self.limits.items() if name in costs]
-        return max((math.inf if math.isnan(value) else value for value in over), default=-1.0)
+        over = (excess_of(name, costs[name], limit) for name, limit in self.limits.items() if name in costs)
+        return max(over, default=-1.0)
 
     def judge(self, outcome: Outcome) -> Outcome:
-        """``outcome`` with its status settled: NaN is ``failed``, over a limit is ``infeasible``.
+        """``outcome`` with its status settled: NaN is ``failed``, beyond a limit is ``infeasible``.
 
         A metric of the objective that an evaluator left out is a HwnasError: nothing can be concluded without it.
         """
@@ -148,8 +166,9 @@ class Objective:
             if not math.isfinite(outcome.values[name]):
                 return replace(outcome, status="failed", note=f"{name} is {outcome.values[name]}")
         for name, limit in self.limits.items():
-            if outcome.values[name] > limit:
-                note = f"{name} {outcome.values[name]:.4g} is over {limit:.4g}"
+            if excess_of(name, outcome.values[name], limit) > 0:
+                side = "under" if name in QUALITIES else "over"
+                note = f"{name} {outcome.values[name]:.4g} is {side} {limit:.4g}"
                 return replace(outcome, status="infeasible", note=note)
         return outcome
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.ir.fingerprint import fingerprint
 from hwnas.search.objective import Objective
 from hwnas.search.strategy import Request, stream
 from hwnas.shapes import Value
-from hwnas.spaces.base import Decisions, SearchSpace
+from hwnas.spaces.base import Candidate, Decisions, SearchSpace
 from hwnas.spaces.decisions import canonical, mutate
 
 REJECTIONS = 200
@@ -33,6 +34,28 @@ def decisions_key(space: SearchSpace, decisions: Decisions) -> str:
     """16 hex digits, equal exactly for decisions that differ in inactive choices only."""
     text = json.dumps(canonical(space, decisions), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def candidate_key(candidate: Candidate) -> str:
+    """Hex digits, equal exactly for candidates of the same architecture, whatever led to it, and the same recipe."""
+    network = fingerprint(candidate.genotype)
+    if not candidate.recipe:
+        return network
+    recipe = json.dumps(dict(candidate.recipe), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{network} {recipe}".encode()).hexdigest()[:32]
+
+
+def by_candidate(space: SearchSpace) -> Callable[[Decisions], str]:
+    """Keys of decisions by the candidates that they mean (:func:`candidate_key`), each decoded once."""
+    known: dict[str, str] = {}
+
+    def identify(decisions: Decisions) -> str:
+        same = decisions_key(space, decisions)
+        if same not in known:
+            known[same] = candidate_key(space.decode(decisions))
+        return known[same]
+
+    return identify
 
 
 @dataclass(frozen=True)
@@ -130,10 +153,8 @@ class Proposer:
         nearest: tuple[float, Decisions] | None = None
         for _ in range(REJECTIONS):
             drawn = canonical(self.problem.space, self.problem.space.sample(rng))
-            if self.problem.key(drawn) in self.seen:
-                continue
             excess = self.excess(drawn)
-            if excess <= 0:
+            if excess <= 0 and self.problem.key(drawn) not in self.seen:
                 self.note(drawn)
                 return dict(drawn)
             if nearest is None or excess < nearest[0]:
@@ -157,7 +178,7 @@ class Proposer:
     def accept(self, drawn: Decisions) -> dict[str, Value] | None:
         """``drawn``, canonical and noted, if it is new and feasible."""
         decisions = canonical(self.problem.space, drawn)
-        if self.problem.key(decisions) in self.seen or not self.problem.feasible(decisions):
+        if not self.problem.feasible(decisions) or self.problem.key(decisions) in self.seen:
             return None
         self.note(decisions)
         return dict(decisions)

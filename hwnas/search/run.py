@@ -165,6 +165,11 @@ class _Loop:
         if self.best is None or self.best.outcome is None:
             notes = [trial.outcome.note for trial in self.trials if trial.outcome is not None]
             last = f"; the last: {notes[-1]}" if notes else ""
+            if self.statuses["infeasible"]:
+                raise RunError(
+                    f"none of {len(self.trials)} candidates is within the limits{last}",
+                    "loosen the limit that the notes of its trials name, or give the search more time",
+                )
             raise RunError(
                 f"no candidate could be evaluated: {len(self.trials)} were tried{last}",
                 "give the search more time, or look at the notes of its trials",

@@ -24,11 +24,16 @@ from hwnas.cli.stages.finals import (
     plan,
     with_margin,
 )
-from hwnas.errors import BudgetError
+from hwnas.errors import BudgetError, RunError
 from hwnas.latency.contract import TimingContract
 from hwnas.progress import Silent
+from hwnas.search.objective import Objective
+from hwnas.search.scalarise import Hinge
 from hwnas.search.strategy import Outcome, Request
 from hwnas.training.loop import DivergedError
+
+
+MIOU = Objective("miou", {"latency_ms": 10.0})
 
 
 def found(*candidates: tuple[float, float], status: str = "ok", decisions=None) -> SimpleNamespace:
@@ -45,30 +50,44 @@ def test_half_of_the_finalists_use_most_of_the_budget() -> None:
     fast = [(3.0 + n / 100, 0.9 - n / 100) for n in range(20)]
     middle = [(7.0 + n / 100, 0.5 - n / 100) for n in range(20)]
     slow = [(9.0 + n / 100, 0.2 - n / 1000) for n in range(20)]
-    picked = pick(found(*fast, *middle, *slow), 10.0)
+    picked = pick(found(*fast, *middle, *slow), MIOU, 10.0)
     assert len(picked) == FINALISTS
     assert [each.predicted_ms for each in picked] == [9.0, 7.0, 9.01, 3.0, 9.02, 7.01, 9.03, 3.01]
 
 
 def test_an_empty_band_gives_its_turn_to_the_best_of_all() -> None:
-    picked = pick(found((3.0, 0.3), (3.1, 0.2), (7.0, 0.1)), 10.0)
+    picked = pick(found((3.0, 0.3), (3.1, 0.2), (7.0, 0.1)), MIOU, 10.0)
     assert [each.predicted_ms for each in picked] == [3.0, 7.0, 3.1]
 
 
 def test_what_failed_is_no_finalist() -> None:
-    assert pick(found((5.0, 0.3), status="failed"), 10.0) == []
+    assert pick(found((5.0, 0.3), status="failed"), MIOU, 10.0) == []
 
 
 def test_candidates_beyond_the_limit_are_taken_only_if_there_are_no_others() -> None:
-    assert [each.predicted_ms for each in pick(found((5.0, 0.3), (9.0, 0.5)), 8.0)] == [5.0]
-    assert [each.predicted_ms for each in pick(found((9.0, 0.5)), 8.0)] == [9.0]
+    assert [each.predicted_ms for each in pick(found((5.0, 0.3), (9.0, 0.5)), MIOU, 8.0)] == [5.0]
+    assert [each.predicted_ms for each in pick(found((9.0, 0.5)), MIOU, 8.0)] == [9.0]
 
 
 def test_siblings_are_passed_over_while_there_are_others() -> None:
     decisions = [{"a": 1, "b": 1, "c": 1}, {"a": 1, "b": 1, "c": 2}, {"a": 2, "b": 2, "c": 3}]
     candidates = found((9.0, 0.5), (9.1, 0.4), (9.2, 0.3), decisions=decisions)
-    assert [each.predicted_ms for each in pick(candidates, 10.0)] == [9.0, 9.2, 9.1]
+    assert [each.predicted_ms for each in pick(candidates, MIOU, 10.0)] == [9.0, 9.2, 9.1]
     assert differences({"a": 1, "b": 2}, {"a": 1, "c": 2}) == 2
+
+
+def test_other_objectives_pick_by_their_own_scores() -> None:
+    candidates = found((9.0, 0.5), (5.0, 0.45), (2.0, 0.2), (1.0, 0.1))
+    hinge = Objective("miou", {"latency_ms": 10.0}, form=Hinge({"latency_ms": 5.0}, 0.1))
+    assert [each.predicted_ms for each in pick(candidates, hinge, 10.0)] == [5.0, 9.0, 2.0, 1.0]
+    fastest = Objective("latency_ms", {"latency_ms": 10.0})
+    assert [each.predicted_ms for each in pick(candidates, fastest, 10.0)] == [1.0, 2.0, 5.0, 9.0]
+
+
+def test_of_several_metrics_the_front_comes_first() -> None:
+    candidates = found((9.0, 0.5), (9.5, 0.45), (2.0, 0.2), (3.0, 0.1))
+    both = Objective("miou", {"latency_ms": 10.0}, also=("latency_ms",))
+    assert [each.predicted_ms for each in pick(candidates, both, 10.0)] == [9.0, 2.0, 9.5, 3.0]
 
 
 @pytest.mark.parametrize("minutes", [1.0, 2.0, 4.0, 10.0, 20.0, 60.0])
@@ -106,18 +125,24 @@ class Trainings:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.write_text(str(n))
         early, late = finalist.decisions["scores"]
-        return {"miou": early if part < 0.05 else late, "steps": round(1000 * part)}
+        miou = early if part < 0.05 else late
+        return {"miou": miou, "miou_int8": 0.6 - miou, "steps": round(1000 * part)}
 
 
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
-    monkeypatch.setattr(module, "fingerprint", lambda genotype: f"net{genotype}")
+    monkeypatch.setattr(module, "candidate_key", lambda candidate: f"net{candidate.genotype}")
     space = SimpleNamespace(decode=lambda decisions: SimpleNamespace(genotype=decisions["n"]))
-    pricing = SimpleNamespace(graph=lambda decisions: decisions["n"])
+    pricing = SimpleNamespace(
+        graph=lambda decisions: decisions["n"],
+        costs=lambda decisions: {"latency_ms": 8.0, "params": float(decisions["n"])},
+    )
     return Trainings(SimpleNamespace(space=space, pricing=pricing))
 
 
-def rounds(trainings: Trainings, folder: Path, measured_ms: dict[int, float] | None = None) -> Finals:
+def rounds(
+    trainings: Trainings, folder: Path, measured_ms: dict[int, float] | None = None, objective: Objective = MIOU
+) -> Finals:
     def measure(n: int) -> Measured:
         latency_ms = (measured_ms or {}).get(n, 8.0)
         return Measured(latency_ms, latency_ms)
@@ -129,6 +154,7 @@ def rounds(trainings: Trainings, folder: Path, measured_ms: dict[int, float] | N
         measure,
         folder=folder,
         training_s=600.0,
+        objective=objective,
         seed=0,
         threads=1,
         progress=Silent(),
@@ -181,6 +207,33 @@ def test_no_more_begin_when_the_time_is_up(trainings, tmp_path) -> None:
 def test_a_finalist_that_diverges_is_the_worst(trainings, tmp_path) -> None:
     trainings.diverging = {1}
     assert rounds(trainings, tmp_path).winner(FIVE[:2], limit_ms=10.0, seconds=20.0).decisions["n"] == 0
+
+
+def test_the_objective_decides(trainings, tmp_path) -> None:
+    """Quantized, the networks here are the better, the worse they are in float."""
+    int8 = rounds(trainings, tmp_path, objective=Objective("miou_int8")).winner(FIVE, limit_ms=10.0, seconds=20.0)
+    assert int8.decisions["n"] == 4 and int8.qualities == {"miou_int8": pytest.approx(0.5)} and int8.miou == 0.1
+    few = Objective("miou", form=Hinge({"params": 2.0}, 0.5))
+    assert rounds(trainings, tmp_path, objective=few).winner(FIVE, 10.0, 20.0).decisions["n"] == 1
+    fewest = rounds(trainings, tmp_path, objective=Objective("params"))
+    assert fewest.winner(FIVE[1:], 10.0, 20.0).decisions["n"] == 1
+    trainings.diverging = {0}
+    assert rounds(trainings, tmp_path / "new", objective=Objective("params")).winner(FIVE, 10.0, 20.0).decisions["n"]
+
+
+def test_the_first_that_is_within_and_can_be_trained_wins_without_a_comparison(trainings, tmp_path) -> None:
+    trainings.diverging = {1}
+    winner = rounds(trainings, tmp_path, {0: 12.0}).first(FIVE, 10.0)
+    assert winner.decisions["n"] == 2 and winner.steps == 30 and winner.checkpoint is not None
+    assert trainings.done == [(1, 0.03), (2, 0.03)]
+
+
+def test_error_when_no_training_gets_anywhere(trainings, tmp_path) -> None:
+    trainings.diverging = {0, 1}
+    for way in ("winner", "first"):
+        made = rounds(trainings, tmp_path / way)
+        with pytest.raises(RunError, match="diverged"):
+            made.winner(FIVE[:2], 10.0, 20.0) if way == "winner" else made.first(FIVE[:2], 10.0)
 
 
 def test_error_when_all_are_over(trainings, tmp_path) -> None:

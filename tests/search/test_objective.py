@@ -46,6 +46,17 @@ def test_confidence_that_is_none_is_a_budget_error(confidence: float, upper: flo
         Budget(10.0, confidence=confidence, upper=upper)
 
 
+def test_limits_on_qualities_are_lower_ones() -> None:
+    objective = Objective("params", {"miou_int8": 0.4})
+    under = judged(objective, params=1e6, miou_int8=0.39)
+    assert under.status == "infeasible" and under.note == "miou_int8 0.39 is under 0.4"
+    assert judged(objective, params=1e6, miou_int8=0.4).status == "ok"
+    assert objective.qualities == ("miou_int8",) and objective.needs == ("params", "miou_int8")
+    assert objective.excess({"params": 1e9}) < 0 < objective.excess({"miou_int8": 0.2})
+    with pytest.raises(BudgetError, match="no network has a miou of 45"):
+        Objective("miou", {"miou": 45.0})
+
+
 def test_over_budget_is_infeasible_not_penalised() -> None:
     objective = Objective.under(Budget(10.0))
     over = judged(objective, miou=0.99, latency_ms=10.001)

@@ -115,6 +115,14 @@ def test_failures_are_outcomes(tmp_path: Path) -> None:
     assert again.trials == result.trials
 
 
+def test_error_when_nothing_keeps_a_limit_on_what_is_measured(tmp_path: Path) -> None:
+    limited = replace(toy_problem(), objective=Objective("miou", {"latency_ms": 8.0, "miou": 0.99}))
+    study = open_study(tmp_path / "study.journal", limited, identity={}, seed=0)
+    with pytest.raises(RunError, match=r"none of 5 candidates is within the limits; .* is under 0\.99"):
+        search(limited, RandomSearch(limited, seed=0), ToyEvaluator(), study, evaluations=5)
+    study.close()
+
+
 class Broken:
     def evaluate(self, request: Request) -> Outcome:
         raise RuntimeError("weights are missing")

@@ -10,7 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from hwnas.errors import GenotypeError, HwnasError, out_of_memory
 from hwnas.progress import Progress, Task
@@ -19,9 +22,42 @@ from hwnas.search.strategy import Outcome, Request
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hwnas.compiler.network import Network
+
+CALIBRATION = 32
+"""Images that further metrics may calibrate by: a candidate's eight bits need fewer than an engine's."""
+
 DIVERGED = "diverged"
 OUT_OF_MEMORY = "out of memory"
 OVER_TIME = "over the time limit"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a further metric may look at, uint8: images (N, H, W, 3) of those that are trained on, to calibrate by, and
+    the held-out ones with their masks (N, H, W), 255 ignored."""
+
+    calibration: np.ndarray
+    images: np.ndarray
+    masks: np.ndarray
+    classes: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric beside the mIoU, of a network with a candidate's weights; ``what`` says how, and keys results."""
+
+    what: str
+    of: Callable[[Network, Shown], float]
+
+
+Measures = Mapping[str, Measure]
+"""By the name that objectives know them by."""
+
+
+def facts_of(measures: Measures) -> dict[str, Any]:
+    """What an evaluator's identity says of further metrics; nothing where there are none."""
+    return {"measures": {name: each.what for name, each in sorted(measures.items())}} if measures else {}
 
 
 class IdentifiedEvaluator(Protocol):

@@ -11,6 +11,7 @@ import numpy as np
 from hwnas.data.base import Dataset
 from hwnas.data.cache import Arrays, load_arrays, resize_pair
 from hwnas.errors import HwnasError
+from hwnas.search.evaluators.base import Shown
 
 STEP = 4
 """Reduced sizes are multiples of so many pixels."""
@@ -36,6 +37,13 @@ class Images:
     def size_hw(self) -> tuple[int, int]:
         height, width = self.arrays.images.shape[1:3]
         return int(height), int(width)
+
+    def shown(self, calibration: int) -> Shown:
+        """What further metrics look at: so many images of those trained on, evenly spread, and all held-out ones."""
+        count = min(calibration, len(self.train))
+        chosen = self.train[np.linspace(0, len(self.train) - 1, count).round().astype(int)]
+        images, masks = self.arrays.images, self.arrays.masks
+        return Shown(images[chosen], images[self.held], masks[self.held], self.classes)
 
     def reduced(self, *, resolution: float = 1.0, samples: float = 1.0) -> Images:
         """These images at ``resolution`` of the height and width, with ``samples`` of those trained on, evenly spread.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.errors import HwnasError
 from hwnas.ir.passes.scale_channels import scale_channels
+from hwnas.search.evaluators.base import Measures
 from hwnas.search.evaluators.training import Start, TrainingEvaluator, TrainingPlan
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def proxy_evaluator(
     *,
     start: Start | None = None,
     start_name: str = "",
+    measures: Measures | None = None,
     progress: Progress | None = None,
 ) -> TrainingEvaluator:
     """Trains ``proxy``'s cheaper twin of a candidate; ``plan`` is the whole training that it stands for.
@@ -90,6 +92,7 @@ def proxy_evaluator(
         start_name="" if narrowed else start_name,
         reshape=(lambda graph: scale_channels(graph, proxy.channels)) if narrowed else None,
         settings=settings if narrowed else _NO_SETTINGS,
+        measures=measures,
         progress=progress,
     )
 

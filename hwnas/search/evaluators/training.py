@@ -12,7 +12,15 @@ from hwnas.errors import HwnasError
 from hwnas.files import sha256_of_text
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.progress import Progress, Silent
-from hwnas.search.evaluators.base import Deadline, checkpoint_name, existing, outcome_of
+from hwnas.search.evaluators.base import (
+    CALIBRATION,
+    Deadline,
+    Measures,
+    checkpoint_name,
+    existing,
+    facts_of,
+    outcome_of,
+)
 from hwnas.search.strategy import Outcome, Request
 from hwnas.shapes import Shape
 from hwnas.skeletons.base import expand
@@ -65,7 +73,7 @@ class TrainingEvaluator:
     the note says so.
 
     ``start`` gives the weights to begin with, and ``start_name`` what they are; ``reshape`` may change the graph (a
-    proxy's narrower one). Values: ``miou`` and ``steps`` (in all, those before the checkpoint included).
+    proxy's narrower one). Values: ``miou``, ``steps`` (in all, those before the checkpoint included) and ``measures``.
     """
 
     def __init__(
@@ -79,11 +87,12 @@ class TrainingEvaluator:
         start_name: str = "",
         reshape: Callable[[OpGraph], OpGraph] | None = None,
         settings: Mapping[str, Any] | None = None,
+        measures: Measures | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._space, self._images, self._plan, self._name = space, images, plan, name
         self._start, self._start_name = start, start_name
-        self._reshape, self._settings = reshape, dict(settings or {})
+        self._reshape, self._settings, self._measures = reshape, dict(settings or {}), dict(measures or {})
         self._progress = progress or Silent()
 
     def evaluate(self, request: Request) -> Outcome:
@@ -103,6 +112,7 @@ class TrainingEvaluator:
             "start": self._start_name,
             "continue_from": checkpoint_name(request),
             **self._settings,
+            **facts_of(self._measures),
         }
 
     def steps(self, fidelity: float) -> int:
@@ -129,12 +139,15 @@ class TrainingEvaluator:
             raise HwnasError(f"the checkpoint {request.continue_from} has {done} steps, and {steps} were asked for")
         trained = self._train(request, initial, done, steps)
         score = evaluate(trained.network, self._images.arrays, self._images.classes, indices=self._images.held, batch=8)
+        values = {"miou": score.miou, "steps": float(steps)}
+        for name, measure in self._measures.items():
+            values[name] = measure.of(trained.network, self._images.shown(CALIBRATION))
         written = None
         if self._plan.checkpoints is not None:
             path = self._plan.checkpoints / f"{key_of(self.identity(request))}.safetensors"
             save_weights(trained.network, path, {"steps": str(steps)})
             written = str(path)
-        return Outcome(request, {"miou": score.miou, "steps": float(steps)}, note=note, checkpoint=written)
+        return Outcome(request, values, note=note, checkpoint=written)
 
     def _train(self, request: Request, initial: Mapping[str, Tensor] | None, done: int, steps: int) -> Trained:
         from hwnas.training.schedule import Schedule
