@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ class Bench:
         return curve + [self.best - answer] * (evaluations - len(curve))
 
 
+@cache
 def benches(folder: Path, quantile: float) -> dict[str, Bench]:
     """The problems that the file has enough for."""
     items = load(folder)

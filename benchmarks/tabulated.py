@@ -20,7 +20,7 @@ from hwnas.spaces.narrowed import NarrowedSpace
 
 FILE = "benchmark.json"
 FIDELITIES = (1 / 3, 2 / 3, 1.0)
-"""1×, 2× and 3× the epochs."""
+"""1×, 2× and 3× the epochs; each training goes on from the one before."""
 
 FREE: Mapping[str, tuple[Value, ...]] = {
     "stage2.width": (32, 48, 80),
