@@ -108,13 +108,11 @@ class Ground:
     @cached_property
     def expectation(self) -> Expected:
         """Expected latency of a relaxation, exact or from draws, as the space allows."""
-        from hwnas.search.gradient.expected import FACTORED, DrawnExpectation, exact
+        from hwnas.search.gradient.expected import DrawnExpectation, exact, is_exact
 
-        if self.space.name in FACTORED:
-            from hwnas.latency.population import PopulationModel
-
+        if is_exact(self.space):
             rng = np.random.default_rng([self.seed, 2])
-            return exact(self.space, PopulationModel(self.model, self.space, self.size_hw, self.classes, rng))
+            return exact(self.space, self.model, self.size_hw, self.classes, rng)
         return DrawnExpectation(self.space, self.price, seed=self.seed)
 
     def costs(self) -> dict[str, Expected]:

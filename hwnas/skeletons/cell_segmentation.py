@@ -18,7 +18,7 @@ from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Shape, Value
 from hwnas.skeletons.base import SKELETONS
-from hwnas.skeletons.darts import imagenet_stem, stack_cells
+from hwnas.skeletons.darts import imagenet_stem, reduction_layers, stack_cells
 from hwnas.skeletons.heads import add_head
 from hwnas.skeletons.parameters import read_params
 from hwnas.skeletons.placing import resized
@@ -51,7 +51,7 @@ def cell_segmentation(genotype: Genotype, input_shape: Shape, classes: int) -> O
     features = {STEM_STRIDE // 2: stem[0], STEM_STRIDE: stem[1]}
     stride, layers = STEM_STRIDE, len(outputs)
     for layer, output in enumerate(outputs):
-        for place, factor in zip((layers // 3, 2 * layers // 3), strides, strict=True):
+        for place, factor in zip(reduction_layers(layers), strides, strict=True):
             stride *= factor if layer == place else 1
         features[stride] = output
     features[stride] = builder.add("relu", "relu", [features[stride]])

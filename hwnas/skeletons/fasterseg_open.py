@@ -76,9 +76,14 @@ class Ways:
         return is_one_of(choice, range(low, high + 1)) if low <= high else Any()
 
 
-def open_fasterseg(layers: int, filters: int, widths: Sequence[float], input_shape: Shape, classes: int) -> OpGraph:
-    """The supergraph; its gates read the choices of :class:`~hwnas.spaces.fasterseg.FasterSegSpace`."""
-    return _Open(layers, filters, widths, input_shape).finished(classes)
+def open_fasterseg(
+    layers: int, filters: int, widths: Sequence[float], input_shape: Shape, classes: int, *, auxiliary: bool = False
+) -> OpGraph:
+    """The supergraph; its gates read the choices of :class:`~hwnas.spaces.fasterseg.FasterSegSpace`.
+
+    ``auxiliary``: each branch has a head of its own, too, which only training looks at, as in the authors' search.
+    """
+    return _Open(layers, filters, widths, input_shape).finished(classes, auxiliary)
 
 
 class _Open:
@@ -87,7 +92,7 @@ class _Open:
         self.layers, self.filters, self.widths = layers, filters, widths
         self.ways = Ways(layers)
 
-    def finished(self, classes: int) -> OpGraph:
+    def finished(self, classes: int, auxiliary: bool) -> OpGraph:
         builder = self.builder
         stem = add_stem(builder, self.filters, 1.0)
         trunk: dict[int, str] = {0: stem}
@@ -106,7 +111,7 @@ class _Open:
             shared = {} if last else self._layer("shared", layer, trunk, None)
             apart = {branch: self._layer(f"branch{branch}", layer, entering[branch], branch) for branch in apart}
             trunk = shared
-        return self._merged(leaving, apart, classes)
+        return self._merged(leaving, apart, classes, auxiliary)
 
     def _entering(self, name: str, trunk: Mapping[int, str], apart: Mapping[int, str], top: int) -> dict[int, str]:
         """What a branch's own copy of a layer takes, by scale: the shared value where it parts now, else its own."""
@@ -179,6 +184,7 @@ class _Open:
         leaving: Mapping[int, Mapping[int, list[tuple[str, Gate]]]],
         last: Mapping[int, Mapping[int, str]],
         classes: int,
+        auxiliary: bool,
     ) -> OpGraph:
         builder = self.builder
         head = [channels_of(self.filters, 8 << scale, 1.0) for scale in range(2)]
@@ -189,7 +195,12 @@ class _Open:
         finer = self._gated("branch2/map8", leaving[OTHER][0])
         other = add_merge(builder, "branch2/merge8", last[OTHER][1], finer, head[0])
         pairs = [(other, Is("other", 16)), (last[OTHER][0], Is("other", 8))]
-        joined = builder.add("fusion/concat", "concat", [deep, self._gated("branch2/map", pairs)])
+        maps = [deep, self._gated("branch2/map", pairs)]
+        joined = builder.add("fusion/concat", "concat", maps)
         joined = builder.add("fusion/conv", "conv_1x1", [joined], {"channels": builder.shape(joined)[0]})
-        graph = builder.finish(full_size(builder, add_logits(builder, "classifier", joined, classes)))
+        output = full_size(builder, add_logits(builder, "classifier", joined, classes))
+        heads = [
+            add_logits(builder, f"auxiliary{branch}", value, classes) for branch, value in enumerate(maps, start=1)
+        ]
+        graph = builder.finish(output, heads if auxiliary else [])
         return remove_dead_branches(graph)  # places that no way reaches in the end

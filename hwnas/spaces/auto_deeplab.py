@@ -44,6 +44,8 @@ from hwnas.spaces.trellis import Decoded, legal_steps, path_probabilities, paths
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hwnas.spaces.sites.base import Sites
+
 NONE = "none"
 OPS = (
     NONE,
@@ -127,10 +129,10 @@ class AutoDeepLabSpace:
         for number in range(1, self._blocks + 1):
             left, right = (
                 (str(decisions[f"block{number}.{side}.from{source}.op"]), source)
-                for side, source in zip(SIDES, _inputs(decisions, number), strict=True)
+                for side, source in zip(SIDES, inputs_of(decisions, number), strict=True)
             )
             blocks.append((left, right))
-        params: dict[str, Value] = {"path": _path(decisions), "filters": self._filters, "head": self._head}
+        params: dict[str, Value] = {"path": path_of(decisions), "filters": self._filters, "head": self._head}
         cell = block_cell(blocks, name_sources=True)
         return Candidate(Genotype(self.name, "auto-deeplab", {"cell": cell}, params))
 
@@ -156,7 +158,7 @@ class AutoDeepLabSpace:
         """
         options: dict[str, Value] = {choice.name: choice.options[0] for choice in self.relaxation}
         for number in range(1, self._blocks + 1):
-            left, right = _inputs(decisions, number)
+            left, right = inputs_of(decisions, number)
             ops = [
                 decisions[f"block{number}.{side}.from{at}.op"] for side, at in zip(SIDES, (left, right), strict=True)
             ]
@@ -165,7 +167,7 @@ class AutoDeepLabSpace:
                     f"block {number} takes {left} twice or through {NONE!r}, which the relaxation of {self.name} lacks"
                 )
             options[f"block{number}.from{left}"], options[f"block{number}.from{right}"] = ops
-        for layer, (level, target) in enumerate(itertools.pairwise(_path(decisions))):
+        for layer, (level, target) in enumerate(itertools.pairwise(path_of(decisions))):
             options[step_choice(layer, level)] = target
         return options
 
@@ -173,7 +175,7 @@ class AutoDeepLabSpace:
         """The two strongest edges of every block (of equals, those from the first states) and the likeliest path."""
         decisions: dict[str, Value] = {}
         for number in range(1, self._blocks + 1):
-            states = _states(number)
+            states = states_of(number)
             kept = [np.asarray(probabilities[f"block{number}.from{state}"])[1:] for state in states]
             first, second = sorted(np.argsort([-ops.max() for ops in kept], kind="stable")[:2].tolist())
             decisions[f"block{number}.inputs"] = (states[first], states[second])
@@ -214,7 +216,7 @@ class AutoDeepLabSpace:
 
         meant: dict[str, Tensor] = {}
         for number in range(1, self._blocks + 1):
-            states = _states(number)
+            states = states_of(number)
             kept = {state: probabilities[f"block{number}.from{state}"][1:] for state in states}
             pairs = [
                 kept[left].max() * kept[right].max() if states.index(left) < states.index(right) else kept[left][0] * 0
@@ -229,9 +231,15 @@ class AutoDeepLabSpace:
         meant[early.name] = shares(path_probabilities(steps, np.array(early.options, dtype=np.int64)))
         for choice in late:
             level = int(choice.name.removeprefix("path.late.from"))
-            rest = np.array([(level, *_levels(option)) for option in choice.options], dtype=np.int64)
+            rest = np.array([(level, *levels_of(option)) for option in choice.options], dtype=np.int64)
             meant[choice.name] = shares(path_probabilities(steps, rest, first))
         return meant
+
+    def sites(self) -> Sites:
+        """What its nodes depend on."""
+        from hwnas.spaces.sites.auto_deeplab import AutoDeepLabSites
+
+        return AutoDeepLabSites(self, self._blocks)
 
     def _halves(self, path: Sequence[int]) -> dict[str, Value]:
         half = self._layers // 2
@@ -241,7 +249,7 @@ class AutoDeepLabSpace:
 def _cell_choices(blocks: int) -> list[Choice]:
     choices = []
     for number in range(1, blocks + 1):
-        states = _states(number)
+        states = states_of(number)
         pairs: tuple[Value, ...] = tuple(itertools.product(states, repeat=2))
         choices.append(Choice(f"block{number}.inputs", pairs))
         for side, state in itertools.product(range(2), states):
@@ -265,7 +273,7 @@ def _path_choices(layers: int) -> list[Choice]:
 
 
 def _soft_edges(blocks: int) -> list[Choice]:
-    return [Choice(f"block{number}.from{state}", OPS) for number in range(1, blocks + 1) for state in _states(number)]
+    return [Choice(f"block{number}.from{state}", OPS) for number in range(1, blocks + 1) for state in states_of(number)]
 
 
 def _soft_steps(layers: int) -> list[Choice]:
@@ -278,23 +286,26 @@ def _soft_steps(layers: int) -> list[Choice]:
     return choices
 
 
-def _states(number: int) -> tuple[str, ...]:
+def states_of(number: int) -> tuple[str, ...]:
     """What block ``number`` can take."""
     return (*CELL_INPUTS, *(f"block{before}" for before in range(1, number)))
 
 
-def _inputs(decisions: Decisions, number: int) -> tuple[str, str]:
+def inputs_of(decisions: Decisions, number: int) -> tuple[str, str]:
+    """The states that block ``number`` takes."""
     pair = decisions[f"block{number}.inputs"]
     assert isinstance(pair, tuple)
     return str(pair[0]), str(pair[1])
 
 
-def _path(decisions: Decisions) -> tuple[int, ...]:
-    early = _levels(decisions["path.early"])
-    return (*early, *_levels(decisions[f"path.late.from{early[-1]}"]))
+def path_of(decisions: Decisions) -> tuple[int, ...]:
+    """The level of every layer."""
+    early = levels_of(decisions["path.early"])
+    return (*early, *levels_of(decisions[f"path.late.from{early[-1]}"]))
 
 
-def _levels(path: Value) -> tuple[int, ...]:
+def levels_of(path: Value) -> tuple[int, ...]:
+    """An option of half a path."""
     assert isinstance(path, tuple)
     return tuple(int(str(level)) for level in path)
 

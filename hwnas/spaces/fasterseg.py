@@ -29,7 +29,7 @@ import numpy as np
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import OpGraph
 from hwnas.shapes import Shape, Value
-from hwnas.skeletons.fasterseg import OPS, chain_cell
+from hwnas.skeletons.fasterseg import OPS, Branch, chain_cell
 from hwnas.skeletons.fasterseg_open import open_fasterseg
 from hwnas.spaces.base import SPACES, Candidate, Choice, Decisions
 from hwnas.spaces.decisions import uniform_decisions
@@ -37,6 +37,8 @@ from hwnas.spaces.relaxed import Probabilities, most_probable, own_options
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from hwnas.spaces.sites.base import Sites
 
 LAYERS = 16
 STRIDES = (8, 16, 32)
@@ -71,25 +73,29 @@ class FasterSegSpace:
 
     def decode(self, decisions: Decisions) -> Candidate:
         """The genotype of ``decisions``; choices that are not active, or that no branch passes, are ignored."""
+        branches = self.branches(decisions)
+        params: dict[str, Value] = {
+            "filters": self._filters,
+            "paths": tuple(branch.path for branch in branches),
+            "widths": tuple(branch.widths for branch in branches),
+        }
+        cells = {f"branch{number}": chain_cell(branch.ops) for number, branch in enumerate(branches, start=1)}
+        return Candidate(Genotype(self.name, "fasterseg", cells, params))
+
+    def branches(self, decisions: Decisions) -> list[Branch]:
+        """The branch to stride 32 and the other."""
         first = _whole(decisions["down32.first"])
         downs: list[tuple[int, ...]] = [(first, _whole(decisions[f"down32.second{first}"]))]
         downs.append((_whole(decisions["down16"]),) if decisions["other"] == 16 else ())
-        branches = [self._branch(decisions, places) for places in downs]
-        params: dict[str, Value] = {
-            "filters": self._filters,
-            "paths": tuple(path for _, path, _ in branches),
-            "widths": tuple(widths for _, _, widths in branches),
-        }
-        cells = {f"branch{number}": chain_cell(ops) for number, (ops, _, _) in enumerate(branches, start=1)}
-        return Candidate(Genotype(self.name, "fasterseg", cells, params))
+        return [self._branch(decisions, places) for places in downs]
 
     @property
     def relaxation(self) -> Sequence[Choice]:
         return self.choices
 
-    def supergraph(self, input_shape: Shape, classes: int) -> OpGraph:
-        """All ways, ops and widths of both branches."""
-        return open_fasterseg(self._layers, self._filters, WIDTHS, input_shape, classes)
+    def supergraph(self, input_shape: Shape, classes: int, *, auxiliary: bool = False) -> OpGraph:
+        """All ways, ops and widths of both branches; ``auxiliary``: with heads of theirs for training alone."""
+        return open_fasterseg(self._layers, self._filters, WIDTHS, input_shape, classes, auxiliary=auxiliary)
 
     def embed(self, decisions: Decisions) -> dict[str, Value]:
         return own_options(self.choices, decisions)
@@ -101,16 +107,20 @@ class FasterSegSpace:
     def choice_probabilities(self, probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(probabilities)
 
-    def _branch(
-        self, decisions: Decisions, downs: tuple[int, ...]
-    ) -> tuple[tuple[str, ...], tuple[int, ...], tuple[float, ...]]:
-        """Ops, path and widths of the branch that strides in the layers ``downs``."""
+    def sites(self) -> Sites:
+        """What its nodes depend on."""
+        from hwnas.spaces.sites.fasterseg import FasterSegSites
+
+        return FasterSegSites(self, self._layers)
+
+    def _branch(self, decisions: Decisions, downs: tuple[int, ...]) -> Branch:
+        """The branch that strides in the layers ``downs``."""
         path = [sum(down < layer for down in downs) for layer in range(self._layers)]
         ops = [str(decisions[f"s{STRIDES[scale]}.layer{layer}.op"]) for layer, scale in enumerate(path)]
         widths = [
             _width(decisions[f"s{STRIDES[scale]}.layer{layer}.width"]) for layer, scale in enumerate(path) if layer
         ]
-        return tuple(ops), tuple(path), tuple(widths)
+        return Branch(tuple(ops), tuple(path), tuple(widths))
 
 
 def _whole(value: Value) -> int:

@@ -29,6 +29,7 @@ from hwnas.ir.node import Node
 from hwnas.ir.opgraph import OpGraph
 from hwnas.shapes import Shape, Value
 from hwnas.skeletons.base import expand
+from hwnas.skeletons.cell_segmentation import DEFAULTS
 from hwnas.skeletons.searched_cell import INPUTS, ROLES
 from hwnas.skeletons.states import COMBINATIONS, OUTPUT, Block, Edge, cell_of_blocks, unused_states
 from hwnas.spaces.base import SPACES, Candidate, Choice, Decisions
@@ -37,6 +38,8 @@ from hwnas.spaces.relaxed import Probabilities, most_probable, own_options
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from hwnas.spaces.sites.base import Sites
 
 BLOCKS = 5
 OPERATIONS = (
@@ -85,7 +88,7 @@ class NasnetSpace:
         """The genotype of ``decisions``."""
         cells = {}
         for role in ROLES:
-            blocks = [_block(decisions, f"{role}.block{block}") for block in range(BLOCKS)]
+            blocks = [block_of(decisions, f"{role}.block{block}") for block in range(BLOCKS)]
             cells[role] = cell_of_blocks(blocks, unused_states(blocks), role)
         return Candidate(Genotype(self.name, self.skeleton, cells, self.params))
 
@@ -105,6 +108,13 @@ class NasnetSpace:
     def choice_probabilities(self, probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The probabilities themselves."""
         return dict(probabilities)
+
+    def sites(self) -> Sites:
+        """What its nodes depend on, where its cells are stacked as they are by default."""
+        from hwnas.spaces.sites.nasnet import NasnetSites
+
+        assert self.skeleton == "cell-segmentation"
+        return NasnetSites(self, int(str(self.params.get("layers", DEFAULTS["layers"]))))
 
 
 class _OpenCell:
@@ -171,7 +181,8 @@ class _OpenCell:
         self.nodes.append(Node(name, op, tuple(source for source, _ in ends), gates=gates))
 
 
-def _block(decisions: Decisions, prefix: str) -> Block:
+def block_of(decisions: Decisions, prefix: str) -> Block:
+    """The block whose choices begin with ``prefix``."""
     edges = [
         Edge(str(decisions[f"{prefix}.op{place}"]), int(str(decisions[f"{prefix}.state{place}"]))) for place in (1, 2)
     ]

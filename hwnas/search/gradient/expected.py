@@ -1,8 +1,9 @@
 """Expected latency of what a relaxation means, differentiable: exactly, or from genotypes that are drawn.
 
-Exactly where the space's factors are known (:class:`~hwnas.latency.population.PopulationModel`). Elsewhere genotypes
-are drawn, priced one by one, and kept in a window; the estimate is their mean price, each weighted by how much likelier
-it has become since it was drawn (self-normalised importance sampling):
+Exactly where the space's factors can be listed (:class:`~hwnas.latency.population.PopulationModel`), or it knows its
+sites (:class:`~hwnas.latency.sited.SitedModel`). Elsewhere genotypes are drawn, priced one by one, and kept in a
+window; the estimate is their mean price, each weighted by how much likelier it has become since it was drawn
+(self-normalised importance sampling):
 
     E = Σ w_i L_i / Σ w_i,   w_i = p_now(g_i) / p_then(g_i)
 
@@ -21,26 +22,37 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.errors import HwnasError
+from hwnas.latency.population import PopulationModel, Pricing
+from hwnas.latency.sited import SitedModel
 from hwnas.spaces.relaxed import RelaxedSpace, sampler_of
+from hwnas.spaces.sites.base import Sited
 from hwnas.supernet.prices import Price
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hwnas.latency.population import PopulationModel
     from hwnas.search.gradient.logits import Expected
     from hwnas.training.checkpoint import Part
 
 FACTORED = frozenset({"darts", "realtime", "mbconv"})
-"""Spaces whose nodes each depend on few choices, so that the expectation is exact; learning that takes up to a minute.
-Of the others some node depends on very many: a path through resolutions, which states of a cell are used."""
+"""Spaces whose nodes each depend on few choices: these can be listed. Of the others some node depends on very many: a
+path through resolutions, which states of a cell are used."""
 WINDOW, FRESH = 96, 6
 """Genotypes that are kept, and those that are drawn anew at each call."""
 
 
-def exact(space: RelaxedSpace, population: PopulationModel) -> Expected:
-    """The expectation through the space's factors."""
-    return lambda weights: population.expected_ms(space.choice_probabilities(weights))
+def is_exact(space: RelaxedSpace) -> bool:
+    """Whether the expectation in ``space`` is exact (:func:`exact`), or has to be drawn."""
+    return space.name in FACTORED or isinstance(space, Sited)
+
+
+def exact(
+    space: RelaxedSpace, model: Pricing, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
+) -> Expected:
+    """The expectation through the space's sites or factors; learning these takes up to a minute."""
+    make = SitedModel if isinstance(space, Sited) else PopulationModel
+    known = make(model, space, size_hw, classes, rng)
+    return lambda weights: known.expected_ms(space.choice_probabilities(weights))
 
 
 @dataclass(frozen=True)

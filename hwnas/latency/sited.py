@@ -1,0 +1,108 @@
+"""Expected latency in spaces that know their sites: exact and differentiable where factors cannot be listed.
+
+What a site costs is read off networks: each node and each edge is at one spot, and what is at a spot, summed, is its
+site's cost. Networks are drawn until every site that the relaxation can mean has been seen, and some more, which must
+not contradict what was seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnas.errors import TableError
+from hwnas.latency.context import edges_of
+from hwnas.latency.keys import keys_of
+from hwnas.latency.population import Floats, Pricing
+from hwnas.skeletons.base import expand
+from hwnas.spaces.base import Decisions
+from hwnas.spaces.relaxed import RelaxedSpace, uniform
+from hwnas.spaces.sites.base import Site, Sited, Spot
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHECKED = 20
+"""Networks that are looked at once every site has been seen."""
+MOST = 20_000
+"""Networks that are looked at in all."""
+
+
+class SitedModel:
+    """The costs of one space's sites at one size. Makes a few hundred to a few thousand networks."""
+
+    def __init__(
+        self, model: Pricing, space: RelaxedSpace, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
+    ) -> None:
+        assert isinstance(space, Sited)
+        self._model, self._space, self._size_hw, self._classes = model, space, size_hw, classes
+        self._sites = space.sites()
+        self._overhead_ms = model.overhead_ms
+        self._unpriced: dict[Site, TableError] = {}
+        self._learn(rng)
+        self._tensors: dict[str, Tensor] = {}
+
+    def expected_ms(self, meant: Mapping[str, Tensor]) -> Tensor:
+        """Mean of the predicted p50, in milliseconds, over genotypes whose choices are drawn independently by ``meant``
+        (choice → probabilities of its options, shape (options,)): a scalar. What the relaxation cannot mean must have
+        no probability. Raises TableError where the table cannot price some kernel that it can mean.
+        """
+        import torch
+
+        if self._unpriced:
+            raise next(iter(self._unpriced.values()))
+        counts = self._sites.counts(meant)
+        like = next(iter(counts.values()))
+        found = next(iter(self._tensors.values()), None)
+        if found is None or (found.dtype, found.device) != (like.dtype, like.device):
+            self._tensors = {group: torch.from_numpy(ms).to(like) for group, ms in self._ms.items()}
+        parts = [(count * self._tensors[group]).sum() for group, count in counts.items()]
+        return torch.stack(parts).sum() + self._overhead_ms
+
+    def _learn(self, rng: np.random.Generator) -> None:
+        """Fill ``_ms``, group → costs in ms; 0 for sites that do not occur."""
+        import torch
+
+        equal = {name: torch.from_numpy(shares) for name, shares in uniform(self._space.relaxation).items()}
+        counts = self._sites.counts(self._space.choice_probabilities(equal))
+        self._ms: dict[str, Floats] = {group: np.zeros(tuple(count.shape)) for group, count in counts.items()}
+        missing = {(group, tuple(place)) for group, count in counts.items() for place in count.nonzero().tolist()}
+        possible, seen = frozenset(missing), set[Site]()
+        checked = 0
+        for _ in range(MOST):
+            for site, ms in self._costs(self._sites.proposal(rng), possible).items():
+                group, place = site
+                if site not in seen:
+                    self._ms[group][place] = ms
+                    seen.add(site)
+                known = self._ms[group][place]
+                assert math.isclose(known, ms, rel_tol=1e-9, abs_tol=1e-12), f"{site} costs {known} and {ms} ms"
+            missing -= seen
+            checked += not missing
+            if checked > CHECKED:
+                return
+        raise AssertionError(f"{len(missing)} sites of {self._space.name} do not occur, such as {min(missing)}")
+
+    def _costs(self, decisions: Decisions, possible: frozenset[Site]) -> dict[Site, float]:
+        """The cost of every site in one network; all of its occurrences must cost the same."""
+        graph = expand(self._space.decode(decisions).genotype, (3, *self._size_hw), self._classes)
+        reading = self._sites.reading(decisions)
+        spots: dict[Spot, float] = defaultdict(float)
+        for name, key in keys_of(graph).items():
+            spot = reading.node(name)
+            try:
+                spots[spot] += self._model.node_ms(key)
+            except TableError as error:
+                if spot[0] in possible:
+                    self._unpriced.setdefault(spot[0], error)
+        for (consumer, slot, producer), edge in edges_of(graph).items():
+            spots[reading.edge(consumer, slot, producer)] += self._model.edge_ms(edge)
+        costs: dict[Site, float] = {}
+        for (site, _), ms in spots.items():
+            known = costs.setdefault(site, ms)
+            assert math.isclose(known, ms, rel_tol=1e-9, abs_tol=1e-12), f"{site} costs {known} and {ms} ms"
+        return costs
