@@ -1,7 +1,8 @@
 """Auto-DeepLab's network (arXiv 1901.02985): one cell stacked along a path through resolutions, and a head.
 
 Parameters: ``path``, the level of each layer's cell (0: stride 4, 1: 8, 2: 16, 3: 32), ``filters`` F (a cell at level l
-works on F·2^l channels), ``head`` (see :mod:`hwnas.skeletons.heads`). From one layer to the next the path goes one
+works on F·2^l channels), ``head`` (see :mod:`hwnas.skeletons.heads`), ``auxiliary`` (false), whether there is a head
+behind two thirds of the cells that only training looks at. From one layer to the next the path goes one
 level up, one down, or stays; the stem leaves at stride 4, so it starts at level 0 or 1.
 
 The cell is called ``cell``; its inputs are ``current``, the output of the layer before, and ``previous``, that of the
@@ -26,7 +27,7 @@ from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import GraphBuilder, OpGraph, PrefixedBuilder
 from hwnas.shapes import Params, Shape
 from hwnas.skeletons.base import SKELETONS
-from hwnas.skeletons.heads import add_head
+from hwnas.skeletons.heads import add_auxiliary, add_head
 from hwnas.skeletons.placing import place_cell, resized
 
 CELL_INPUTS = ("current", "previous")
@@ -38,7 +39,7 @@ DEFAULT_HEAD = "aspp:kind=full"
 
 def auto_deeplab(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
     """Expand; GenotypeError for a path that leaves the trellis and a cell or a parameter that does not fit."""
-    path, filters, head = _parameters(genotype.params)
+    path, filters, head, auxiliary = _parameters(genotype.params)
     cell = genotype.cells.get("cell")
     if cell is None or not set(cell.inputs) <= set(CELL_INPUTS):
         raise GenotypeError(f"genotype {genotype.name}: skeleton auto-deeplab needs a cell 'cell' with {CELL_INPUTS}")
@@ -53,7 +54,8 @@ def auto_deeplab(genotype: Genotype, input_shape: Shape, classes: int) -> OpGrap
         outputs.append(_cell(builder, cell, name, current, previous, channels, strides=target > level))
         level = target
     low = outputs[2 + min(LOW_LEVEL_LAYER, len(path) - 1)]
-    return builder.finish(_head(builder, head, low, outputs[-1], level, classes))
+    extra = [add_auxiliary(builder, outputs[2 + 2 * len(path) // 3], classes)] if auxiliary else []
+    return builder.finish(_head(builder, head, low, outputs[-1], level, classes), extra)
 
 
 def step_choice(layer: int, level: int) -> str:
@@ -198,8 +200,8 @@ def _strided(cell: Cell) -> Cell:
     return Cell.of(cell.inputs, nodes, cell.output)
 
 
-def _parameters(params: Params) -> tuple[tuple[int, ...], int, str]:
-    unknown = sorted(set(params) - {"path", "filters", "head"})
+def _parameters(params: Params) -> tuple[tuple[int, ...], int, str, bool]:
+    unknown = sorted(set(params) - {"path", "filters", "head", "auxiliary"})
     if unknown:
         raise GenotypeError(f"skeleton auto-deeplab has no parameter {unknown[0]!r}")
     path, filters, head = params.get("path"), params.get("filters"), params.get("head", DEFAULT_HEAD)
@@ -209,9 +211,12 @@ def _parameters(params: Params) -> tuple[tuple[int, ...], int, str]:
         raise GenotypeError(f"skeleton auto-deeplab: filters must be a whole number of at least 1, not {filters!r}")
     if not isinstance(head, str):
         raise GenotypeError(f"skeleton auto-deeplab: head must be a text, not {head!r}")
+    auxiliary = params.get("auxiliary", False)
+    if not isinstance(auxiliary, bool):
+        raise GenotypeError(f"skeleton auto-deeplab: auxiliary must be true or false, not {auxiliary!r}")
     levels = tuple(level for level in path if isinstance(level, int))
     check_path(levels)
-    return levels, filters, head
+    return levels, filters, head, auxiliary
 
 
 SKELETONS.register("auto-deeplab", auto_deeplab)

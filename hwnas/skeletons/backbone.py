@@ -14,6 +14,8 @@ Parameters:
   features and a linear layer, which gives logits (classes, 1, 1); or ``none``: the output are the features, to count
   and to time a backbone by itself.
 - ``classifier_bias`` (true): whether the linear layer of ``classify`` has one.
+- ``auxiliary`` (false): whether there is a head behind the last stage but one that only training looks at; where the
+  network segments.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Params, Shape, Value
 from hwnas.skeletons.base import SKELETONS
-from hwnas.skeletons.heads import add_head
+from hwnas.skeletons.heads import add_auxiliary, add_head
 from hwnas.skeletons.placing import full_size, place_cell
 
 FINEST = 4
@@ -38,6 +40,7 @@ DEFAULTS: dict[str, Value | None] = {
     "head": None,
     "dilated_stages": 0,
     "classifier_bias": True,
+    "auxiliary": False,
 }
 
 
@@ -50,6 +53,7 @@ class Stages:
     dilated: int
     head: str
     classifier_bias: bool
+    auxiliary: bool
 
 
 def backbone(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
@@ -58,7 +62,7 @@ def backbone(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
     builder = GraphBuilder(input_shape)
     source = _place(builder, genotype, "stem", builder.input)
     reached = _stride_of(builder, source)
-    features = {reached: source}
+    features, outputs = {reached: source}, [source]
     dilation = 1
     for index, (stride, width) in enumerate(zip(stages.strides, stages.widths, strict=True), start=1):
         if stride > 1 and sum(later > 1 for later in stages.strides[index - 1 :]) <= stages.dilated:
@@ -67,9 +71,11 @@ def backbone(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
         given: dict[str, Value] = {"channels": width, "dilation": dilation}
         source = _place(builder, genotype, f"stage{index}", source, stride=stride, given=given)
         features[reached] = source
+        outputs.append(source)
     if "tail" in genotype.cells:
         source = features[reached] = _place(builder, genotype, "tail", source)
-    return builder.finish(_head(builder, genotype, stages, features, source, classes))
+    extra = [add_auxiliary(builder, outputs[-2], classes)] if stages.auxiliary else []
+    return builder.finish(_head(builder, genotype, stages, features, source, classes), extra)
 
 
 def _place(
@@ -139,7 +145,10 @@ def _checked(genotype: Genotype) -> Stages:
         raise GenotypeError(f"{where}: dilated_stages must be a whole number from 0 to {striding}, not {dilated!r}")
     if not isinstance(bias, bool):
         raise GenotypeError(f"{where}: classifier_bias must be true or false, not {bias!r}")
-    return Stages(strides, widths, dilated, head, bias)
+    auxiliary = genotype.params.get("auxiliary", False)
+    if not isinstance(auxiliary, bool) or (auxiliary and head in ("classify", "none")):
+        raise GenotypeError(f"{where}: auxiliary must be false, or true where the head segments, not {auxiliary!r}")
+    return Stages(strides, widths, dilated, head, bias, auxiliary)
 
 
 def _whole_numbers(where: str, params: Params, name: str) -> tuple[int, ...]:

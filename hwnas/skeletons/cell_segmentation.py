@@ -19,9 +19,8 @@ from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Shape, Value
 from hwnas.skeletons.base import SKELETONS
 from hwnas.skeletons.darts import imagenet_stem, reduction_layers, stack_cells
-from hwnas.skeletons.heads import add_head
+from hwnas.skeletons.heads import add_auxiliary, add_head
 from hwnas.skeletons.parameters import read_params
-from hwnas.skeletons.placing import resized
 
 DEFAULTS: Mapping[str, Value] = {
     "channels": 24,
@@ -31,7 +30,6 @@ DEFAULTS: Mapping[str, Value] = {
     "auxiliary": False,
 }
 STEM_STRIDE = 8
-AUXILIARY_WIDTH = 64
 STRIDES = {8: (1, 1), 16: (2, 1), 32: (2, 2)}
 
 
@@ -56,13 +54,7 @@ def cell_segmentation(genotype: Genotype, input_shape: Shape, classes: int) -> O
         features[stride] = output
     features[stride] = builder.add("relu", "relu", [features[stride]])
     logits = add_head(builder, str(params["head"]), features, classes)
-    return builder.finish(logits, _auxiliary(builder, outputs[second], classes) if params["auxiliary"] else [])
-
-
-def _auxiliary(builder: GraphBuilder, source: str, classes: int) -> list[str]:
-    given: dict[str, Value] = {"channels": AUXILIARY_WIDTH, "classes": classes}
-    logits = builder.add("auxiliary/logits", "conv_seg_head", [source], given)
-    return [resized(builder, "auxiliary/upsample", logits, builder.shape(builder.input)[1:])]
+    return builder.finish(logits, [add_auxiliary(builder, outputs[second], classes)] if params["auxiliary"] else [])
 
 
 SKELETONS.register("cell-segmentation", cell_segmentation)

@@ -2,7 +2,8 @@
 
 Parameters: ``sequence``, the cell of each layer, by its role; ``reductions``, the layers that halve the size and double
 the width (none: ``()``); ``channels`` C (24), the width of the first; ``head`` (``lraspp``), see
-:mod:`hwnas.skeletons.heads`; ``head_width`` (128), the width of the cell ``multi_scale``.
+:mod:`hwnas.skeletons.heads`; ``head_width`` (128), the width of the cell ``multi_scale``; ``auxiliary``, whether there is
+a head behind the last reduction that only training looks at.
 
 Cells have the inputs ``c_{k-2}`` and ``c_{k-1}`` and are placed as DARTS's are; the stem of three strided convolutions
 leaves at stride 8. A cell ``multi_scale`` with one input, where there is one, takes the place of the head.
@@ -18,7 +19,7 @@ from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Shape, Value
 from hwnas.skeletons.base import SKELETONS
 from hwnas.skeletons.darts import imagenet_stem
-from hwnas.skeletons.heads import add_head
+from hwnas.skeletons.heads import add_auxiliary, add_head
 from hwnas.skeletons.multi_scale import place_multi_scale
 from hwnas.skeletons.parameters import read_params
 from hwnas.skeletons.searched_cell import Manner, place_searched_cell, project, reduce
@@ -29,6 +30,7 @@ DEFAULTS: Mapping[str, Value] = {
     "channels": 24,
     "head": "lraspp",
     "head_width": 128,
+    "auxiliary": False,
 }
 STEM_STRIDE = 8
 MULTI_SCALE = "multi_scale"
@@ -42,7 +44,7 @@ def cell_sequence(genotype: Genotype, input_shape: Shape, classes: int) -> OpGra
     builder = GraphBuilder(input_shape)
     before, last = imagenet_stem(builder, width)
     features = {STEM_STRIDE // 2: before, STEM_STRIDE: last}
-    halved = True
+    halved, outputs = True, list[str]()
     for layer, role in enumerate(sequence):
         reduces, name = layer in reductions, f"cell{layer}"
         width *= 2 if reduces else 1
@@ -57,12 +59,15 @@ def cell_sequence(genotype: Genotype, input_shape: Shape, classes: int) -> OpGra
         )
         stride *= 2 if reduces else 1
         features[stride] = last
+        outputs.append(last)
     features[stride] = builder.add("relu", "relu", [last])
+    hidden = outputs[max(reductions, default=2 * len(outputs) // 3)]
+    auxiliary = [add_auxiliary(builder, hidden, classes)] if params["auxiliary"] else []
     if MULTI_SCALE in genotype.cells:
         head_width = int(str(params["head_width"]))
         cell = genotype.cells[MULTI_SCALE]
-        return builder.finish(place_multi_scale(builder, cell, features, classes, width=head_width))
-    return builder.finish(add_head(builder, str(params["head"]), features, classes))
+        return builder.finish(place_multi_scale(builder, cell, features, classes, width=head_width), auxiliary)
+    return builder.finish(add_head(builder, str(params["head"]), features, classes), auxiliary)
 
 
 def _layers(genotype: Genotype, params: Mapping[str, Value]) -> tuple[tuple[str, ...], frozenset[int]]:

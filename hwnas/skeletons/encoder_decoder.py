@@ -2,7 +2,8 @@
 
 Parameters: ``stem_width`` (channels at stride 2), ``widths`` (channels of each stage), ``head_width`` (channels of
 everything in the decoder), ``dilated_stages`` (how many of the last stages dilate instead of stride: each doubles the
-dilation). Cells: ``stage1`` … ``stageN`` with one input, and ``decoder`` whose inputs are called ``stage1`` …
+dilation), ``auxiliary`` (false: whether there is a head behind the last stage but one that only training looks at).
+Cells: ``stage1`` … ``stageN`` with one input, and ``decoder`` whose inputs are called ``stage1`` …
 ``stageN`` as far as it uses them.
 """
 
@@ -13,12 +14,13 @@ from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Params, Shape
 from hwnas.skeletons.base import SKELETONS
+from hwnas.skeletons.heads import add_auxiliary
 from hwnas.skeletons.placing import full_size_logits, place_cell
 
 
 def encoder_decoder(genotype: Genotype, input_shape: Shape, classes: int) -> OpGraph:
     """Expand; raises GenotypeError for a missing cell, or a parameter of the wrong type or length."""
-    stem_width, widths, head_width, dilated = _parameters(genotype.params)
+    stem_width, widths, head_width, dilated, auxiliary = _parameters(genotype.params)
     builder = GraphBuilder(input_shape)
     features = {"stem": builder.add("stem/conv", "conv_3x3", ["image"], {"channels": stem_width, "stride": 2})}
     source, dilation = features["stem"], 1
@@ -46,10 +48,11 @@ def encoder_decoder(genotype: Genotype, input_shape: Shape, classes: int) -> OpG
         )
     taken = {name: features[name] for name in decoder.inputs}
     head = place_cell(builder, decoder, "decoder", taken, channels=head_width)
-    return builder.finish(full_size_logits(builder, head, classes))
+    extra = [add_auxiliary(builder, list(features.values())[-2], classes)] if auxiliary else []
+    return builder.finish(full_size_logits(builder, head, classes), extra)
 
 
-def _parameters(params: Params) -> tuple[int, tuple[int, ...], int, int]:
+def _parameters(params: Params) -> tuple[int, tuple[int, ...], int, int, bool]:
     def integer(name: str, minimum: int) -> int:
         value = params.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
@@ -59,13 +62,17 @@ def _parameters(params: Params) -> tuple[int, tuple[int, ...], int, int]:
     widths = params.get("widths")
     if not isinstance(widths, tuple) or not widths or not all(type(width) is int and width > 0 for width in widths):
         raise GenotypeError(f"skeleton encoder_decoder: widths must be a list of positive integers, not {widths!r}")
-    unknown = sorted(set(params) - {"stem_width", "widths", "head_width", "dilated_stages"})
+    unknown = sorted(set(params) - {"stem_width", "widths", "head_width", "dilated_stages", "auxiliary"})
     if unknown:
         raise GenotypeError(f"skeleton encoder_decoder has no parameter {unknown[0]!r}")
     dilated = integer("dilated_stages", 0)
     if dilated >= len(widths):
         raise GenotypeError(f"skeleton encoder_decoder: {dilated} of {len(widths)} stages cannot be dilated")
-    return integer("stem_width", 1), tuple(int(str(width)) for width in widths), integer("head_width", 1), dilated
+    auxiliary = params.get("auxiliary", False)
+    if not isinstance(auxiliary, bool):
+        raise GenotypeError(f"skeleton encoder_decoder: auxiliary must be true or false, not {auxiliary!r}")
+    given = tuple(int(str(width)) for width in widths)
+    return integer("stem_width", 1), given, integer("head_width", 1), dilated, auxiliary
 
 
 SKELETONS.register("encoder_decoder", encoder_decoder)

@@ -13,7 +13,10 @@ from typing import Protocol
 from hwnas.errors import GenotypeError
 from hwnas.ir.opgraph import GraphBuilder
 from hwnas.registry import Registry
+from hwnas.shapes import Value
 from hwnas.skeletons.placing import full_size, full_size_logits, resized
+
+AUXILIARY_WIDTH = 64
 
 Features = Mapping[int, str]
 """Stride → the node whose value are the features at that stride."""
@@ -39,6 +42,13 @@ def add_head(builder: GraphBuilder, head: str, features: Features, classes: int)
     assert features, "a backbone gives features of at least one stride"
     name, _, argument = head.partition(":")
     return HEADS.get(name)(builder, features, classes, argument)
+
+
+def add_auxiliary(builder: GraphBuilder, source: str, classes: int) -> str:
+    """The head on features within a network that only training looks at; returns its logits (classes, H, W)."""
+    given: dict[str, Value] = {"channels": AUXILIARY_WIDTH, "classes": classes}
+    logits = builder.add("auxiliary/logits", "conv_seg_head", [source], given)
+    return resized(builder, "auxiliary/upsample", logits, builder.shape(builder.input)[1:])
 
 
 def head_options(head: str, argument: str, defaults: Mapping[str, str]) -> dict[str, str]:
