@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 from hwnas.errors import HwnasError
 from hwnas.exporters.artifact import Artifact
-from hwnas.exporters.benchmark import benchmark, summarise, time_blocks
+from hwnas.exporters.benchmark import BenchmarkResult, benchmark, summarise, time_blocks
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.measure import Samples
 
@@ -30,6 +31,17 @@ def test_percentiles_leave_disturbed_samples_out_but_worst_does_not() -> None:
 def test_all_samples_count_where_few_are_undisturbed() -> None:
     result = summarise([block([1.0] * 9 + [3.0] * 91, [False] * 9 + [True] * 91)], CONTRACT)
     assert result.p50_ms == 3
+
+
+def test_a_machine_that_interrupts_most_samples_is_chosen_on_by_cpu_time() -> None:
+    wall, cpu = np.full(40, 9.0), np.full(40, 3.0)
+
+    def result(interrupted: int, threads: int = 1) -> BenchmarkResult:
+        samples = Samples(wall, cpu, np.arange(40) < interrupted, 1, 3)
+        return summarise([samples], dataclasses.replace(CONTRACT, threads=threads))
+
+    assert [result(interrupted).alone("p50") for interrupted in (0, 20, 21, 40)] == [9, 9, 3, 3]
+    assert result(40).at("p50") == result(40).alone("p90") == result(40, threads=2).alone("p50") == 9
 
 
 def test_disturbed_blocks_are_repeated_within_limits(monkeypatch) -> None:
