@@ -33,9 +33,7 @@ class RunDir:
     ``clock`` counts the seconds of its stages.
     """
 
-    def __init__(
-        self, path: Path, config: Mapping[str, Any], lock: int | None, clock: Clock = time.monotonic
-    ) -> None:
+    def __init__(self, path: Path, config: Mapping[str, Any], lock: int | None, clock: Clock = time.monotonic) -> None:
         self.path = path
         self.config = config
         self._lock = lock
