@@ -1,9 +1,10 @@
-"""NAS-Bench-201's 15,625 cells: how many expressions and how many networks our passes and fingerprints leave.
+"""NAS-Bench-201's 15,625 cells: how many classes our passes and fingerprints leave.
 
     python benchmarks/nasbench201.py
 
-Claimed: 4,930 expressions, the classes of a rule that drops zeros from sums and takes sums behind skips apart; and
-5,425 networks, where a value that is read twice differs from two with weights of their own. Exit code 1 if not.
+Claimed: behind the passes that do not have to be exact the fingerprints are the 4,930 classes of a rule that drops
+zeros from sums and takes sums behind skips apart, one for one. Exit code 1 if not. Behind the exact passes, which keep
+what a BatchNorm makes of zeros and two convolutions with weights of their own, there are more; their number is printed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "zoo")]
 
-from hwnas.ir.expression import expression_fingerprint  # noqa: E402
 from hwnas.ir.fingerprint import fingerprint  # noqa: E402
 from hwnas.ir.opgraph import GraphBuilder  # noqa: E402
 from hwnas.ir.passes.simplify import simplify  # noqa: E402
@@ -31,15 +31,13 @@ def main() -> int:
     for cell in all_cells():
         builder = GraphBuilder((4, 8, 8))
         found = nasbench201_cell(arch_string(cell))
-        graph = simplify(
-            builder.finish(place_cell(builder, found, "", {found.inputs[0]: builder.input}, channels=4)), exact=False
-        )
-        pairs.add((flattened_class(cell), expression_fingerprint(graph)))
-        networks.add(fingerprint(graph))
-    classes, expressions = ({pair[side] for pair in pairs} for side in (0, 1))
-    print(f"{len(classes)} classes, {len(expressions)} expressions, {len(pairs)} pairs of them")
-    print(f"{len(networks)} networks, in {time.monotonic() - started:.0f} s")
-    return 0 if len(classes) == len(expressions) == len(pairs) == 4930 and len(networks) == 5425 else 1
+        graph = builder.finish(place_cell(builder, found, "", {found.inputs[0]: builder.input}, channels=4))
+        pairs.add((flattened_class(cell), fingerprint(simplify(graph, exact=False))))
+        networks.add(fingerprint(simplify(graph)))
+    classes, fingerprints = ({pair[side] for pair in pairs} for side in (0, 1))
+    print(f"{len(classes)} classes, {len(fingerprints)} fingerprints, {len(pairs)} pairs of them")
+    print(f"{len(networks)} networks behind the exact passes, in {time.monotonic() - started:.0f} s")
+    return 0 if len(classes) == len(fingerprints) == len(pairs) == 4930 else 1
 
 
 if __name__ == "__main__":

@@ -181,3 +181,23 @@ def test_constants_are_dropped_only_where_exactness_is_not_wanted() -> None:
     graph = build.finish(build.add("out", "add", ["constant", "a"]))
     assert simplify(graph) is graph
     assert wiring(simplify(graph, exact=False)) == {"a": ("image",)}
+
+
+def test_what_is_computed_alike_is_computed_once_only_where_exactness_is_not_wanted() -> None:
+    build = builder()
+    conv = {"channels": 4}
+    build.add("a", "conv_3x3", ["image"], conv)
+    build.add("b", "conv_3x3", ["image"], conv)
+    build.add("other", "conv_1x1", ["image"], conv)
+    build.add("left", "mul", ["a", "other"])
+    build.add("right", "mul", ["other", "b"])
+    build.add("joined", "concat", ["left", "right"])
+    graph = build.finish(build.add("out", "seg_head", ["b"], {"classes": 2}), ["joined"])
+    assert simplify(graph) is graph
+    assert wiring(simplify(graph, exact=False)) == {
+        "a": ("image",),
+        "other": ("image",),
+        "left": ("a", "other"),
+        "joined": ("left", "left"),
+        "out": ("a",),
+    }
