@@ -1,13 +1,15 @@
-"""``hwnas zoo``: the published networks that come with hwnas, by name."""
+"""``hwnas zoo``: the published networks that come with hwnas, by name, and the notations of their papers."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hwnas.cli import cost, draw, export, predict
-from hwnas.cli.options import KnownClassesOption, KnownSizeOption
+from hwnas.cli.network_options import NetworkOptions
+from hwnas.cli.options import GenotypeArgument, KnownClassesOption, KnownSizeOption
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, add_verb, new_group, verb
 
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of the zoo.")]
 
-app = new_group("Published networks: list, show, cost, predict, draw, export.", example="hwnas zoo list")
+app = new_group(
+    "Published networks: list, show, cost, predict, draw, export, and their notations.",
+    example="hwnas zoo list",
+)
 
 
 @verb(example="hwnas zoo list --size 360x480 --classes 11")
@@ -97,6 +102,42 @@ def show(
     return Answer(facts, text)
 
 
+@verb(example="hwnas zoo notation darts-v2 -o darts-v2.txt")
+def notation(
+    shell: Shell,
+    genotype: GenotypeArgument,
+    network: NetworkOptions,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; else it is printed.")
+    ] = None,
+    wanted: Annotated[
+        str, typer.Option("--as", metavar="NOTATION", help="Which notation (docs/spaces.md); else one that fits.")
+    ] = "",
+) -> Answer:
+    """Write a genotype in the notation of a paper; verbs read it again with --skeleton."""
+    from hwnas.files import write_text
+    from hwnas.zoo.notation.registry import write_notation
+
+    found = network.resolve(genotype).genotype
+    written = write_notation(found, wanted)
+    if output is not None:
+        write_text(output, written.text)
+    if written.unsaid:
+        unsaid = ", ".join(f"{name} {value}" for name, value in written.unsaid.items())
+        shell.progress.say(f"WARNING the notation {written.notation} has no place for: {unsaid}")
+    document = {
+        "genotype": found.name,
+        "notation": written.notation,
+        "skeleton": written.skeleton,
+        "unsaid": written.unsaid,
+        "text": written.text,
+        "file": output,
+    }
+    told = f"{output}: {found.name}, to be read with --skeleton {written.skeleton}"
+    shown = written.text.rstrip("\n") if output is None else told
+    return Answer(document, lambda console: console.print(shown, markup=False, soft_wrap=True))
+
+
 def _counted(network: ZooEntry, size_hw: tuple[int, int], classes: int) -> dict[str, Any]:
     """Skeleton, input, parameters and multiplications of a network, without heads that only training needs."""
     from hwnas.compiler.cost import cost_of
@@ -161,6 +202,7 @@ def _table_of(figures: list[dict[str, Any]]) -> Table:
 
 add_verb(app, "list", list_networks)
 add_verb(app, "show", show)
+add_verb(app, "notation", notation)
 for _name, _command, _example in (
     ("cost", cost.command, "hwnas zoo cost bisenetv2 --auxiliary"),
     ("predict", predict.command, "hwnas zoo predict fast-scnn --table table.json"),

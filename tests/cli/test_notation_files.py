@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from hwnas.zoo.catalog import load
-from hwnas.zoo.notation.registry import NOTATIONS
+from hwnas.compiler.cost import cost_of
+from hwnas.ir.fingerprint import fingerprint
+from hwnas.ir.genotype import Genotype
+from hwnas.skeletons.base import expand
+from hwnas.spaces.base import SPACES
+from hwnas.zoo.catalog import load, names
+from hwnas.zoo.notation.registry import NOTATIONS, write_notation
+from hwnas.zoo.resolve import resolve_network
 from tests.cli.commands import run
 
 
@@ -71,3 +79,59 @@ def test_code_in_a_notation_is_refused_with_its_place(tmp_path: Path, monkeypatc
     found = run("cost", path, "--skeleton", "darts-cifar")
     assert found.code == 2 and "line 2, column 10" in found.document["error"]
     assert not (tmp_path / "owned").exists()
+
+
+PLAIN = [name for name in names() if load(name).skeleton == "plain"]
+WRITABLE = [name for name in names() if name not in PLAIN]
+
+
+def check_written(genotype: Genotype, path: Path) -> None:
+    """What is written, with what was said to be missing in it, is the same network again."""
+    written = write_notation(genotype)
+    path.write_text(written.text)
+    found = resolve_network(path, skeleton=written.skeleton, params=written.unsaid).genotype
+    assert fingerprint(replace(found, params={})) == fingerprint(replace(genotype, params={}))
+    again, before = (expand(each, (3, 384, 384), 5) for each in (found, genotype))
+    assert cost_of(again) == cost_of(before)
+
+
+@pytest.mark.parametrize("name", WRITABLE)
+def test_networks_of_the_zoo_are_written_and_read_back(name: str, tmp_path: Path) -> None:
+    check_written(load(name), tmp_path / f"{name}.txt")
+
+
+@pytest.mark.parametrize(
+    "space", ["darts", "nasnet", "auto-deeplab", "dpc", "fasterseg", "spos-imagenet", "mbconv-imagenet", "auxcells"]
+)
+def test_what_is_found_in_a_space_is_written_in_its_papers_notation(space: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        check_written(SPACES.get(space).decode(SPACES.get(space).sample(rng)).genotype, tmp_path / "net.txt")
+
+
+def test_a_notation_goes_to_a_file_and_what_it_lacks_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "v2.txt"
+    found = run("zoo", "notation", "darts-v2", "--channels", "16", "-o", path)
+    assert found.document["notation"] == found.document["skeleton"] == "darts-cifar"
+    assert found.document["unsaid"] == {"channels": 16} and "no place for: channels 16" in found.said
+    assert path.read_text() == found.document["text"]
+    again = run("zoo", "notation", path, "--skeleton", "darts-imagenet", "--as", "nasnet-imagenet")
+    assert again.document["skeleton"] == "darts-imagenet" and again.document["text"].startswith("{")
+    assert not again.document["unsaid"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bisenetv2"], "no published notation can say bisenetv2"),
+        (["darts-v2", "--as", "fbnet"], "not backbone"),
+        (["darts-v2", "--as", "auto-deeplab"], "the notation auto-deeplab cannot say darts-v2"),
+        (["darts-v2", "--as", "fasterseg"], "the notation fasterseg cannot say darts-v2"),
+        (["fbnet-a", "--as", "darts-cifar"], "the notation darts-cifar cannot say"),
+        (["fbnet-a", "--as", "nasbench201"], "the notation nasbench201 cannot say"),
+        (["darts-v2", "--as", "dart-cifar"], "did you mean darts-cifar"),
+    ],
+)
+def test_what_a_notation_cannot_say_is_one_sentence(words: list[str], said: str) -> None:
+    found = run("zoo", "notation", *words)
+    assert found.code == 2 and said in f"{found.document['error']}: {found.document['hint']}"
