@@ -67,8 +67,8 @@ class BenchmarkResult:
         return values[percentile]
 
     def alone(self, percentile: str) -> float:
-        """As :meth:`at`, but where most samples of one thread were interrupted, its median in CPU time: what it would be
-        on a core of its own. To choose by; a verdict is on what was measured by the wall clock."""
+        """As :meth:`at`, but where most samples of one thread were interrupted, its median in CPU time: what it would
+        be on a core of its own. To choose by; a verdict is on what was measured by the wall clock."""
         busy = self.disturbed > MOSTLY and self.contract.threads == 1
         return self.cpu_p50_ms if busy and percentile == "p50" else self.at(percentile)
 

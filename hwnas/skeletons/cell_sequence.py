@@ -2,8 +2,8 @@
 
 Parameters: ``sequence``, the cell of each layer, by its role; ``reductions``, the layers that halve the size and double
 the width (none: ``()``); ``channels`` C (24), the width of the first; ``head`` (``lraspp``), see
-:mod:`hwnas.skeletons.heads`; ``head_width`` (128), the width of the cell ``multi_scale``; ``auxiliary``, whether there is
-a head behind the last reduction that only training looks at.
+:mod:`hwnas.skeletons.heads`; ``head_width`` (128), the width of the cell ``multi_scale``; ``auxiliary``, whether there
+is a head behind the last reduction that only training looks at.
 
 Cells have the inputs ``c_{k-2}`` and ``c_{k-1}`` and are placed as DARTS's are; the stem of three strided convolutions
 leaves at stride 8. A cell ``multi_scale`` with one input, where there is one, takes the place of the head.
