@@ -54,6 +54,7 @@ def settled(
     if method is None:
         own = {"space": space or "realtime", "strategy": strategy or "evolution", "sampler": sampler or "uniform"}
         return {"method": None, "method_options": "", **own}
+    from hwnas.search.make import parse_call
     from hwnas.search.methods import METHODS
 
     name, _, options = method.partition(":")
@@ -67,6 +68,7 @@ def settled(
         raise HwnasError(
             f"the method {name} takes no options", f"give them to its strategy: --strategy {found.strategy}"
         )
+    found.check_options(parse_call(method)[1])
     chosen = found.space_for(space, _sizes(found, size_hw), 5)
     own = {"space": chosen, "strategy": found.strategy or "evolution", "sampler": found.sampler}
     return {"method": name, "method_options": options, **own}

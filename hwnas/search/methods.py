@@ -8,6 +8,7 @@ of that one follow, for images that it is too coarse for.
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
     from hwnas.search.gradient.order import Prepare
 
 
+Allowed = type[float] | type[int] | type[str] | tuple[Value, ...]
+"""What an option may be: any number from 0 on, a whole one, any text, or one of some values."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """``recipe``: what it changes of the recipe that searches are trained by."""
+    """``recipe``: what it changes of the recipe that searches are trained by. ``options``: what a user may set."""
 
     name: str
     paper: str
@@ -34,6 +39,7 @@ class Method:
     strategy: str | None = None
     sampler: str = "uniform"
     recipe: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    options: Mapping[str, Allowed] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         assert (self.gradient is None) != (self.strategy is None), "a method searches in one way"
@@ -48,6 +54,15 @@ class Method:
         found: Any = importlib.import_module(f"hwnas.search.gradient.{self.gradient}")
         prepare: Prepare = found.prepare
         return prepare
+
+    def check_options(self, given: Mapping[str, Any]) -> None:
+        """HwnasError for an option that it does not have, or that cannot be what it is given."""
+        for name, value in given.items():
+            if name not in self.options:
+                there_are = f"it has: {', '.join(self.options)}" if self.options else "it has none"
+                raise HwnasError(f"the method {self.name} has no option {name!r}", there_are)
+            if (wanted := _unfit(value, self.options[name])) is not None:
+                raise HwnasError(f"the option {name} of {self.name} cannot be {value!r}", f"it can be: {wanted}")
 
     def space_for(self, wanted: str | None, sizes_hw: tuple[tuple[int, int], ...], classes: int) -> str:
         """``wanted``, if the method can search it, else the first of its spaces whose networks fit images of all sizes.
@@ -67,6 +82,19 @@ class Method:
         raise HwnasError(
             f"no space of the method {self.name} fits images of that size: {reasons[-1]}", "use larger ones"
         )
+
+
+def _unfit(value: Any, allowed: Allowed) -> str | None:
+    """What an option may be, where it may not be ``value``."""
+    if isinstance(allowed, tuple):
+        fits = any(type(value) is type(each) and value == each for each in allowed)
+        return None if fits else ", ".join(str(each).lower() for each in allowed)
+    if allowed is str:
+        return None
+    fits = isinstance(value, int if allowed is int else int | float) and not isinstance(value, bool)
+    if fits and 0 <= value < math.inf:
+        return None
+    return "a whole number from 0 on" if allowed is int else "a number from 0 on"
 
 
 PROBES = 12
@@ -92,6 +120,10 @@ def _misfit(space: str, sizes_hw: tuple[tuple[int, int], ...], classes: int) -> 
 METHODS: Registry[Method] = Registry("method", "hwnas.search")
 
 
+_LEARNED: Mapping[str, Allowed] = {"rate": float, "learn_from": float, "checkpoint": (0, 1)}
+_MIXED: Mapping[str, Allowed] = {"paths": ("sampled", "soft", "gumbel", "sigmoid"), **_LEARNED}
+
+
 def _register(**facts: Any) -> None:
     METHODS.register(facts["name"], Method(**facts))
 
@@ -102,6 +134,7 @@ _register(
     what="bilevel softmax relaxation of two cells, first or second order, watched for collapse",
     spaces=("darts", "nasnet", "realtime"),
     gradient="darts",
+    options={**_MIXED, "order": (1, 2), "look_every": int, "stop": (False, True), "partial": int},
 )
 _register(
     name="auto-deeplab",
@@ -109,6 +142,7 @@ _register(
     what="a cell and a path through resolutions, the path decoded by Viterbi",
     spaces=("auto-deeplab", "auto-deeplab-small"),
     gradient="auto_deeplab",
+    options={**_MIXED, "search_filters": int},
 )
 _register(
     name="cas",
@@ -116,6 +150,7 @@ _register(
     what="normal, reduction and multi-scale cells under a mix of costs",
     spaces=("cas-small",),
     gradient="cas",
+    options={**_MIXED, "costs": str},
 )
 _register(
     name="gas",
@@ -123,6 +158,7 @@ _register(
     what="a cell of its own for every layer, neighbours related by a graph convolution",
     spaces=("gas", "gas-small"),
     gradient="gas",
+    options=_MIXED,
 )
 _register(
     name="fasterseg",
@@ -130,6 +166,8 @@ _register(
     what="two branches with widths, fine-grained latency, teacher and student together",
     spaces=("fasterseg",),
     gradient="fasterseg",
+    recipe=MappingProxyType({"loss": "ohem", "auxiliary_weight": 1.0}),
+    options={**_MIXED, "distillation": float, "auxiliary": (0, 1)},
 )
 _register(
     name="proxyless",
@@ -137,6 +175,7 @@ _register(
     what="binary gates, two paths a step, latency in expected milliseconds",
     spaces=("mbconv", "realtime"),
     gradient="proxyless",
+    options=_LEARNED,
 )
 _register(
     name="dpc",

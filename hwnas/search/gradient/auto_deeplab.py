@@ -57,7 +57,7 @@ class AutoDeepLab:
 
 
 def prepare(order: Order) -> Prepared:
-    """Options: ``paths`` (sampled, soft), ``learn_from`` (0.3), ``search_filters`` (8)."""
+    """Options: ``paths`` (sampled), ``learn_from`` (0.3), ``search_filters`` (8)."""
     if not isinstance(order.space, AutoDeepLabSpace):
         raise HwnasError(f"the method auto-deeplab searches trellises, not {order.space.name}")
     searched = order.space.searched(int(order.options.get("search_filters", SEARCH_FILTERS)))

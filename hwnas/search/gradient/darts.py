@@ -83,10 +83,9 @@ class Darts:
 
 
 def prepare(order: Order) -> Prepared:
-    """Options: ``order`` (1, or 2 for the second order), ``paths`` (soft, or sampled: one op an edge a step),
-    ``look_every`` steps for signs of collapse (200; 0: never), ``stop`` (end the search at one), ``partial`` (4: each
-    edge works on a quarter of the channels, as in PC-DARTS; 0: on all) and ``checkpoint`` (1: compute branches again
-    in the backward pass rather than keep them)."""
+    """Options: ``order`` (1, or 2 for the second order), ``paths`` (soft), ``learn_from`` (0), ``look_every`` steps for
+    signs of collapse (200; 0: never), ``stop`` (end the search at one), ``partial`` (4: each edge works on a quarter of
+    the channels, as in PC-DARTS; 0: on all)."""
     graph, choices = order.space.supergraph(order.shape, order.classes), order.space.relaxation
     parts = int(order.options.get("partial", 0))
     partial = partial_channels(graph, choices, parts) if parts else None
@@ -102,6 +101,7 @@ def prepare(order: Order) -> Prepared:
         optimizer=alpha_optimizer(logits, lr=float(order.options.get("rate", 3e-4))),
         mixing=mixing_of(order, "soft"),
         order=int(order.options.get("order", 1)),
+        learn_from=float(order.options.get("learn_from", 0.0)),
         rate=lambda: float(optimizer.param_groups[0]["lr"]),
         expected_ms=_expected(order, partial),
         budget=order.budget,

@@ -101,7 +101,7 @@ class GuidedLogits:
 
 
 def prepare(order: Order) -> Prepared:
-    """Options: ``paths`` (sampled, soft), ``learn_from`` (0.1). Needs the extra ``gas``."""
+    """Options: ``paths`` (sampled), ``learn_from`` (0.1). Needs the extra ``gas``."""
     if not isinstance(order.space, GASSpace):
         raise HwnasError(f"the method gas searches a chain of cells, not {order.space.name}")
     cells = order.space.cells

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,7 @@ from hwnas.search.gradient.cas import CostWeighted, parse_costs
 from hwnas.search.gradient.expected import DrawnExpectation
 from hwnas.search.gradient.logits import Logits
 from hwnas.search.gradient.proxyless import pair_gates
+from hwnas.search.gradient.setup import mixing_of
 from hwnas.search.gradient.trace import Look, Traced
 from hwnas.search.methods import METHODS
 from hwnas.search.strategy import STRATEGIES
@@ -124,6 +129,19 @@ def test_costs_add_to_the_penalty_by_their_weights():
     assert parse_costs("") == {}
 
 
+def test_drawn_costs_are_kept_with_the_budget():
+    class Free:
+        def parts(self):
+            return {"multiplier": None}
+
+    drawn = DrawnExpectation(SPACE, cost)
+    costs = {"macs": drawn, "params": DrawnExpectation(SPACE, cost)}
+    parts = CostWeighted(Free(), costs, {"macs": 0.5}, Logits(SPACE.choices)).parts()
+    assert set(parts) == {"multiplier", "cost_macs"}
+    drawn(soft())
+    assert len(parts["cost_macs"].facts()["kept"]) == len(drawn.kept) > 0
+
+
 @pytest.mark.parametrize("text", ["macs", "macs=", "macs=-1", "=2", "macs=a"])
 def test_error_on_a_cost_without_a_weight(text):
     with pytest.raises(HwnasError, match="no cost with a weight"):
@@ -193,6 +211,30 @@ def test_every_method_names_what_exists():
             assert all(has_relaxation(SPACES.get(space)) for space in method.spaces)
         else:
             assert method.strategy in STRATEGIES and method.sampler in SAMPLERS
+
+
+def test_a_method_s_options_are_those_that_its_set_up_reads():
+    for name in METHODS.names():
+        method = METHODS.get(name)
+        if method.gradient:
+            source = inspect.getsource(inspect.getmodule(method.prepare()))
+            shared = {"network_of": {"checkpoint"}, "mixing_of": {"paths"}}
+            read = {option for part, options in shared.items() if f"{part}(order" in source for option in options}
+            assert read | set(re.findall(r'options\.get\("(\w+)"', source)) == set(method.options)
+
+
+def test_options_are_mixed_as_asked():
+    logits = torch.tensor([2.0, 0.0, -1.0])
+    draws = {}
+    for paths in ("sampled", "soft", "gumbel", "sigmoid"):
+        order = SimpleNamespace(options={"paths": paths})
+        torch.manual_seed(0)
+        draws[paths] = mixing_of(order)(logits)
+    assert sorted(draws["sampled"].tolist()) == [0.0, 0.0, 1.0]
+    torch.testing.assert_close(draws["soft"], logits.softmax(0))
+    torch.testing.assert_close(draws["sigmoid"], logits.sigmoid())
+    assert min(draws["gumbel"].tolist()) > 0 and float(draws["gumbel"].sum()) == pytest.approx(1)
+    assert draws["gumbel"].argmax() == draws["sampled"].argmax(), "of the same draw"
 
 
 def test_a_method_takes_the_space_that_fits_the_images():
