@@ -106,7 +106,7 @@ def search(
 ) -> Answer:
     """A supernet and its search, priced by a table that is given; ``place`` is where its study is kept."""
     _refuse_mistakes(settings, resume=resume)
-    workers.check()
+    workers.check(settings)
 
     def only_search(left_s: float, total_s: float) -> Shares:
         left_s = max(left_s, 0.2 * total_s)  # getting ready may have taken all of a few seconds
@@ -128,7 +128,7 @@ def search(
 def take_part(shell: Shell, settings: Settings, run: Path, *, workers: Workers, place: StudyPlace) -> Answer:
     """Evaluate candidates of a search that another process leads, until it has ended."""
     _refuse_mistakes(settings, resume=True)
-    workers.check()
+    workers.check(settings)
     with RunDir.join(run, asdict(settings)) as opened:
         job = Deployment(opened, settings, shell.progress, started=shell.started, workers=workers, place=place)
         found = job.take_part()

@@ -30,6 +30,7 @@ from hwnas.cli.options import (
     ThreadsOption,
     VaryOption,
     WorkerCpusOption,
+    WorkerGpusOption,
     WorkersOption,
     parse_budget_ms,
 )
@@ -67,6 +68,7 @@ def command(
     workers: WorkersOption = None,
     ray: RayOption = None,
     worker_cpus: WorkerCpusOption = None,
+    worker_gpus: WorkerGpusOption = 0.0,
     storage: StorageOption = None,
     study: StudyOption = None,
     join: Annotated[
@@ -109,7 +111,8 @@ def command(
     if join and resume:
         raise HwnasError("a search is either joined or resumed", "--join while another process is at it, else --resume")
     place = place_of_study(run, storage, study, join=join)
-    spread = Workers(workers, ray, worker_cpus) if ray is not None else Workers(workers or 1, None, worker_cpus)
+    count = workers if ray is not None else workers or 1
+    spread = Workers(count, ray, worker_cpus, worker_gpus)
     if join:
         return pipeline.take_part(shell, settings, run, workers=spread, place=place)
     return pipeline.search(shell, settings, run, workers=spread, resume=resume, place=place)

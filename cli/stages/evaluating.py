@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from hwnas.progress import Progress
 
 SLICES, LADDER = "slices", "ladder"
+ON_DEVICES = frozenset(("training", "proxy"))
+"""Evaluators that can compute on a GPU."""
 BY_FIDELITY = ("econas", "halving")
 """Strategies that ask for parts of a training."""
 CHECKPOINTS = "checkpoints"
@@ -57,6 +59,8 @@ class Workshop:
     slices: Callable[[], IdentifiedEvaluator] | None = None
     measures: Measures = field(default_factory=dict)
     """Of what candidates are measured by beside their mIoU; slices bring their own."""
+    device: str = "cpu"
+    """Where candidates are trained."""
 
     @property
     def images(self) -> Images:
@@ -135,6 +139,7 @@ class Workshop:
             time_limit_s=self.options.time_limit or math.inf,
             checkpoints=(self.folder / CHECKPOINTS).absolute(),
             threads=self.threads,
+            device=self.device,
         )
 
     def _start(self) -> Callable[[OpGraph], Mapping[str, Tensor] | None] | None:

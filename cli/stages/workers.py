@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwnas.cli.evaluator_options import EvaluatorOptions
-from hwnas.cli.settings import networks_of, with_recipes
+from hwnas.cli.settings import Settings, networks_of, with_recipes
 from hwnas.cli.stages.data import open_training_data
-from hwnas.cli.stages.evaluating import Workshop, measures_of
+from hwnas.cli.stages.evaluating import ON_DEVICES, Workshop, measures_of, names_of, resolved
 from hwnas.cli.stages.searching import shown_to_slices, slice_evaluator
 from hwnas.cores import usable_cores
+from hwnas.errors import HwnasError
 from hwnas.optional import require
 from hwnas.progress import Progress, Silent
 from hwnas.search.evaluators.slices import SliceScores
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workers:
-    """How a search is spread. ``count``: None on a cluster is as many as it has room for; ``cpus`` are those of each.
+    """How a search is spread. ``count``: None on a cluster is as many as it has room for; ``cpus`` and ``gpus`` are
+    those of each.
 
     It says nothing of what is searched: a run may be resumed with others.
     """
@@ -44,6 +46,7 @@ class Workers:
     count: int | None = 1
     address: str | None = None
     cpus: int | None = None
+    gpus: float = 0.0
 
     @property
     def remote(self) -> bool:
@@ -56,11 +59,13 @@ class Workers:
         cpus = self.cpus
         if cpus is None:
             cpus = 1 if self.address is not None else max(1, usable_cores() // (self.count or 1))
-        return Placement(cpus=cpus, threads=cpus)
+        return Placement(cpus=cpus, gpus=self.gpus, threads=cpus)
 
-    def check(self) -> None:
+    def check(self, settings: Settings) -> None:
         """Refuse what cannot be had before hours are spent: MissingPackage without Ray, HwnasError where there is no
-        such cluster or no room."""
+        such cluster or no room, or where GPUs would idle."""
+        if self.gpus:
+            self._check_gpus(settings)
         if not self.remote:
             return
         require("ray", extra="ray")
@@ -68,6 +73,17 @@ class Workers:
             cluster_room(self.address, self.placement)
         else:
             check_room(self.count or 1, self.placement)
+
+    def _check_gpus(self, settings: Settings) -> None:
+        if not self.remote:
+            raise HwnasError("--worker-gpus is of workers, and there are none", "give --workers N or --ray ADDRESS")
+        recipes = bool(settings.vary)
+        used = names_of(resolved(settings.evaluation, settings.strategy, settings.networks, recipes=recipes))
+        if not ON_DEVICES & set(used):
+            raise HwnasError(
+                f"the evaluator {' and '.join(used)} computes on cores alone: a worker's GPU would idle",
+                "use --evaluator training or proxy, or leave out --worker-gpus",
+            )
 
 
 @dataclass(frozen=True)
@@ -104,6 +120,8 @@ class Work:
     vary: tuple[str, ...] = ()
     qualities: tuple[str, ...] = ()
     """What is measured of a candidate."""
+    device: str = "cpu"
+    """Where trainings run."""
 
     def __call__(self) -> Evaluator:
         """Runs in the worker."""
@@ -143,6 +161,7 @@ class Work:
             self.backbone,
             None if self.supernet is None else slices,
             measures,
+            self.device,
         )
         return workshop.evaluator()
 
@@ -163,6 +182,7 @@ def at_work(workers: Workers, work: Work, progress: Progress, *, limit_s: float 
         assert workers.address is not None
         count = cluster_room(workers.address, workers.placement)
     placement = workers.placement
+    work = replace(work, device="cuda" if placement.gpus else "cpu")
     with ray_workers(
         work, count, address=workers.address, placement=placement, limit_s=limit_s, progress=progress
     ) as executor:

@@ -354,10 +354,22 @@ def _exists(pid: int) -> bool:
 
 
 def check_room(count: int, placement: Placement) -> None:
-    """HwnasError if so many workers do not fit the cores of this machine."""
+    """HwnasError if so many workers do not fit the cores and GPUs of this machine."""
     cores = usable_cores()
     if count * placement.cpus > cores:
         raise HwnasError(
             f"{count} workers of {placement.cpus:g} cores do not fit the {cores} cores of this machine",
             f"use --workers {max(1, int(cores / placement.cpus))}, or a cluster with --ray",
         )
+    if placement.gpus and count * placement.gpus > (there := gpus_here()):
+        raise HwnasError(
+            f"{count} workers of {placement.gpus:g} GPUs do not fit the {there} GPUs of this machine",
+            "use fewer, a part of a GPU for each (--worker-gpus 0.5), or a cluster with --ray",
+        )
+
+
+def gpus_here() -> int:
+    """How many GPUs of this machine torch can use."""
+    import torch
+
+    return torch.cuda.device_count()

@@ -6,18 +6,24 @@ import importlib.util
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import Command, promised, run
-from small_world import SIZE, SPACE, folder_data
+from small_world import SIZE, SIZE_HW, SPACE, folder_data
 
-from hwnas.cli.stages.workers import Workers
+from hwnas.cli.evaluator_options import EvaluatorOptions
+from hwnas.cli.settings import Settings
+from hwnas.cli.stages.evaluating import Workshop
+from hwnas.cli.stages.workers import Work, Workers, at_work
 from hwnas.errors import HwnasError
+from hwnas.progress import Silent
 from hwnas.search.reading import read_study
 from hwnas.search.study import Study
+from hwnas.spaces.base import SPACES
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -26,6 +32,10 @@ def refused(ended: Command, *texts: str) -> None:
     assert ended.code == 2, ended.document
     said = ended.document["error"] + ended.document["hint"]
     assert all(text in said for text in texts), said
+
+
+def settings(**more: Any) -> Settings:
+    return Settings("streets", SIZE_HW, 10.0, "p50", 1.0, SPACE, "evolution", 1, 0, **more)
 
 
 def words(table: Path, data: str, place: Path, *more: object) -> list[object]:
@@ -157,4 +167,38 @@ def test_cores_are_shared_out_among_workers() -> None:
     assert not Workers(1).remote
     assert Workers(1, "head:6379").remote and Workers(2).remote
     with pytest.raises(HwnasError):
-        Workers(1000, None, 1).check()
+        Workers(1000, None, 1).check(settings())
+
+
+def test_gpus_are_for_trainings_of_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trainings = settings(evaluation=EvaluatorOptions(evaluator="training"))
+    assert Workers(2, gpus=0.5).placement.gpus == 0.5
+    with pytest.raises(HwnasError, match="there are none"):
+        Workers(1, gpus=1).check(trainings)
+    with pytest.raises(HwnasError, match="slices computes on cores alone"):
+        Workers(2, gpus=1).check(settings())
+    pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
+    monkeypatch.setattr("hwnas.search.ray_executor.gpus_here", lambda: 1)
+    with pytest.raises(HwnasError, match="2 workers of 1 GPUs do not fit the 1 GPUs"):
+        Workers(2, None, 1, 1).check(trainings)
+    Workers(2, None, 1, 0.5).check(trainings)
+
+
+def test_a_worker_with_a_gpu_trains_on_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    begun: list[Work] = []
+
+    @contextmanager
+    def pretended(work: Work, *_: object, **__: object) -> Iterator[None]:
+        begun.append(work)
+        yield
+
+    monkeypatch.setattr("hwnas.cli.stages.workers.ray_workers", pretended)
+    options = EvaluatorOptions(evaluator="training")
+    work = Work("hwnas.spaces.realtime", SPACE, options, "streets", SIZE_HW, tmp_path, 0, 1)
+    for gpus, device in ((0.0, "cpu"), (0.5, "cuda")):
+        with at_work(Workers(2, gpus=gpus), work, Silent()):
+            pass
+        assert begun[-1].device == device
+    monkeypatch.setattr("hwnas.cli.stages.evaluating.fitting_recipe", lambda recipe, *_: recipe)
+    shop = Workshop(SPACES.get(SPACE), None, options, tmp_path, 0, 1, Silent(), device="cuda")  # type: ignore[arg-type]
+    assert shop._plan(None).device == "cuda"  # type: ignore[arg-type]
