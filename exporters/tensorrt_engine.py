@@ -6,8 +6,6 @@ engines was never executed.
 
 from __future__ import annotations
 
-import ctypes
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +17,7 @@ from hwnas.errors import ArtifactError, MissingPackage
 from hwnas.exporters.engine import ENGINES, Availability, Port, Session, check_image
 from hwnas.exporters.graph_form import check_form
 from hwnas.files import write_bytes
-from hwnas.latency.measure import Gpu, MeasureError, tensorrt_engine
+from hwnas.latency.measure import MeasureError, TensorRtRun, nvidia_smi, tensorrt_engine
 from hwnas.optional import require
 
 SUFFIX = ".engine"
@@ -78,7 +76,10 @@ class TensorRtEngine:
             raise ArtifactError(f"there is no engine file {path}", "check the path, or export it again")
         if not compute_capability():
             raise ArtifactError(f"{path} runs on an NVIDIA GPU, and there is none here", "open it where there is one")
-        yield TensorRtSession(self._module(), path)
+        try:
+            yield TensorRtSession(self._module(), path)
+        except MeasureError as error:
+            raise ArtifactError(f"{path}: {error}", "build it again, on the GPU that it is to run on") from error
 
     def _module(self) -> Any:
         return require(self._package, extra=self.name)
@@ -96,53 +97,22 @@ class TensorRtSession:
     """An engine on the first GPU. Images are copied there and results back in each run. Never executed."""
 
     def __init__(self, trt: Any, path: Path) -> None:
-        self._gpu = Gpu()
-        self._cuda = ctypes.CDLL("libcuda.so.1")
-        self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-        self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
-        if self._engine is None:
-            raise ArtifactError(
-                f"TensorRT cannot open {path}", "it is another version's or another GPU's: build it here"
-            )
-        self._context = self._engine.create_execution_context()
-        names = [self._engine.get_tensor_name(place) for place in range(self._engine.num_io_tensors)]
-        self.input, self.output = (self._port(trt, name) for name in names)
-        self._places = {port.name: self._gpu.buffer(np.zeros(port.shape, port.dtype)) for port in self._ports()}
-        for name, place in self._places.items():
-            self._context.set_tensor_address(name, place)
+        self._run = TensorRtRun(trt, path.read_bytes())
+        self.input, self.output = (Port(name, shape, dtype.name) for name, shape, dtype in self._run.ends)
 
     def run(self, image_NCHW: np.ndarray) -> np.ndarray:
         check_image(image_NCHW, self.input)
-        image, result = np.ascontiguousarray(image_NCHW), np.empty(self.output.shape, self.output.dtype)
-        self._copy("cuMemcpyHtoD_v2", self._places[self.input.name], image.ctypes.data, image.nbytes)
-        self._context.execute_async_v3(self._gpu.stream.value)
-        self._call("cuStreamSynchronize", self._gpu.stream)
-        self._copy("cuMemcpyDtoH_v2", result.ctypes.data, self._places[self.output.name], result.nbytes)
+        result = np.empty(self.output.shape, self.output.dtype)
+        self._run.gpu.write(self._run.places[self.input.name], np.ascontiguousarray(image_NCHW))
+        self._run()
+        self._run.gpu.read(result, self._run.places[self.output.name])
         return result
-
-    def _ports(self) -> tuple[Port, Port]:
-        return self.input, self.output
-
-    def _port(self, trt: Any, name: str) -> Port:
-        dtype = np.dtype(trt.nptype(self._engine.get_tensor_dtype(name))).name
-        return Port(name, tuple(self._engine.get_tensor_shape(name)), dtype)
-
-    def _copy(self, name: str, to: int, source: int, size: int) -> None:
-        self._call(name, ctypes.c_void_p(to), ctypes.c_void_p(source), ctypes.c_size_t(size))
-
-    def _call(self, name: str, *arguments: Any) -> None:
-        if status := getattr(self._cuda, name)(*arguments):
-            raise ArtifactError(f"the GPU's driver failed in {name} (CUDA error {status})")
 
 
 def compute_capability() -> str:
     """``sm86`` of the first NVIDIA GPU; empty where there is none."""
-    query = ["nvidia-smi", "-i", "0", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    try:
-        said = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return "sm" + said.strip().replace(".", "")
+    said = nvidia_smi("compute_cap").get("compute_cap", "")
+    return f"sm{said.replace('.', '')}" if said else ""
 
 
 def _in_precision(onnx_path: Path, precision: str) -> bytes:

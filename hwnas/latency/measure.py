@@ -62,6 +62,9 @@ class MeasureError(ValueError):
     """A bundle or journal that is damaged or does not belong; the message is one sentence."""
 
 
+# Timing whatever can be called
+
+
 @dataclass(frozen=True)
 class Samples:
     """Times of one block; each sample is the mean over ``inner`` runs, in milliseconds per run."""
@@ -106,20 +109,48 @@ def time_callable(
     cpu: list[float] = []
     disturbed: list[bool] = []
     device.clear()
-    end = time.perf_counter() + max_seconds
-    while len(wall) < min_runs or time.perf_counter() < end:
-        switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-        cpu_start, start = time.process_time_ns(), time.perf_counter_ns()
-        for _ in range(inner):
-            run()
-        stop, cpu_stop = time.perf_counter_ns(), time.process_time_ns()
-        wall.append((stop - start) / inner / 1e6)
-        cpu.append((cpu_stop - cpu_start) / inner / 1e6)
-        disturbed.append(resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw > switches)
+    left_s = max_seconds
+    while len(wall) < min_runs or left_s > 0:
+        wall_ms, cpu_ms, interrupted = _sample(run, inner)
+        left_s -= max(0.0, wall_ms * inner / 1e3)
+        wall.append(wall_ms)
+        cpu.append(cpu_ms)
+        disturbed.append(interrupted)
         if target_error > 0 and len(wall) >= min_runs and len(wall) % 5 == 0 and _error(device or cpu) < target_error:
             break
     own = np.array(device) if clock is not None else None
     return Samples(np.array(wall), np.array(cpu), np.array(disturbed), inner, warmup_runs, own)
+
+
+def _warm_up(run: Callable[[], object], warmup_s: float) -> tuple[float, int]:
+    """Run until ``warmup_s`` are over and three runs in a row are within 20% of the fastest; (median in ms, runs)."""
+    times: list[float] = []
+    spent, last = 0.0, time.perf_counter()
+    while True:
+        before = time.perf_counter()
+        run()
+        now = time.perf_counter()
+        times.append(now - before)
+        spent, last = spent + max(0.0, now - last), now  # step by step: a clock that is set back makes no long wait
+        stable = len(times) >= 3 and max(times[-3:]) <= 1.2 * min(times)
+        if (spent >= warmup_s and stable) or (spent >= 5 * warmup_s and len(times) >= 3):
+            return float(np.median(times)) * 1e3, len(times)
+
+
+def _error(values: list[float]) -> float:
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return float((high - low) / np.sqrt(len(values)) / middle) if middle > 0 else np.inf
+
+
+def _sample(run: Callable[[], object], inner: int) -> tuple[float, float, bool]:
+    """Wall and CPU time in ms of one of ``inner`` runs in a row, and whether the process was interrupted."""
+    switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    cpu_start, start = time.process_time_ns(), time.perf_counter_ns()
+    for _ in range(inner):
+        run()
+    stop, cpu_stop = time.perf_counter_ns(), time.process_time_ns()
+    interrupted = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw > switches
+    return (stop - start) / inner / 1e6, (cpu_stop - cpu_start) / inner / 1e6, interrupted
 
 
 def _clocked(run: Callable[[], object], clock: Gpu, times_ms: list[float]) -> Callable[[], object]:
@@ -134,6 +165,9 @@ def _clocked(run: Callable[[], object], clock: Gpu, times_ms: list[float]) -> Ca
 def time_reference(run: Callable[[], object], clock: Gpu | None = None) -> Samples:
     """A short block of the reference kernel: how fast the machine is at this moment."""
     return time_callable(run, warmup_s=0.003, min_runs=MIN_SAMPLES, max_seconds=0.015, clock=clock)
+
+
+# How quick the machine is
 
 
 def quick_ms(levels_ms: Sequence[float]) -> float:
@@ -191,24 +225,7 @@ class Pace:
                 return samples, (before, after)
 
 
-def _warm_up(run: Callable[[], object], warmup_s: float) -> tuple[float, int]:
-    """Run until ``warmup_s`` are over and three runs in a row are within 20% of the fastest; (ms of one run, runs)."""
-    start = time.perf_counter()
-    times: list[float] = []
-    while True:
-        before = time.perf_counter()
-        run()
-        now = time.perf_counter()
-        times.append(now - before)
-        spent = now - start
-        stable = len(times) >= 3 and max(times[-3:]) <= 1.2 * min(times)
-        if (spent >= warmup_s and stable) or (spent >= 5 * warmup_s and len(times) >= 3):
-            return min(times) * 1e3, len(times)
-
-
-def _error(values: list[float]) -> float:
-    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
-    return float((high - low) / np.sqrt(len(values)) / middle) if middle > 0 else np.inf
+# The device and the engines
 
 
 def device_fingerprint() -> dict[str, Any]:
@@ -388,12 +405,22 @@ class Gpu:
         self._call("cuEventElapsedTime", ctypes.byref(elapsed), self._begin, self._end)
         return elapsed.value
 
-    def buffer(self, array: np.ndarray[Any, Any]) -> int:
-        """Address of a copy of ``array`` on the GPU; it lives as long as this object."""
+    def buffer(self, size: int) -> int:
+        """Address of ``size`` bytes on the GPU; they are there as long as this object."""
         self._buffers.append(address := ctypes.c_uint64())
-        self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(array.nbytes))
-        self._call("cuMemcpyHtoD_v2", address, ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes))
+        self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size))
         return address.value
+
+    def write(self, address: int, array: np.ndarray[Any, Any]) -> None:
+        """Copy ``array`` there."""
+        host, size = ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes)
+        self._call("cuMemcpyHtoD_v2", ctypes.c_uint64(address), host, size)
+
+    def read(self, array: np.ndarray[Any, Any], address: int) -> None:
+        """Fill ``array`` from there, once the stream has done what is queued on it."""
+        host, size = ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes)
+        self._call("cuStreamSynchronize", self.stream)
+        self._call("cuMemcpyDtoH_v2", host, ctypes.c_uint64(address), size)
 
     def __del__(self) -> None:
         for address in getattr(self, "_buffers", []):
@@ -423,28 +450,52 @@ def tensorrt_engine(trt: Any, model: bytes, targets: Sequence[str] = ()) -> Any:
     return engine
 
 
+class TensorRtRun:
+    """A serialized engine on the first GPU; called, it queues one run on the GPU's stream.
+
+    ``ends`` are its inputs and outputs as (name, shape, numpy type), ``places`` their addresses on the GPU by name.
+    """
+
+    def __init__(self, trt: Any, engine: bytes) -> None:
+        self.gpu = Gpu()
+        self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))  # it and the engine must live as long as the context
+        self._engine = self._runtime.deserialize_cuda_engine(engine)
+        if self._engine is None:
+            raise MeasureError("TensorRT cannot open the engine: it is another version's or another GPU's")
+        self._context = self._engine.create_execution_context()
+        names = [self._engine.get_tensor_name(place) for place in range(self._engine.num_io_tensors)]
+        shapes = [tuple(self._engine.get_tensor_shape(name)) for name in names]
+        types = [np.dtype(trt.nptype(self._engine.get_tensor_dtype(name))) for name in names]
+        self.ends = list(zip(names, shapes, types, strict=True))
+        self.places = {name: self.gpu.buffer(int(np.prod(shape)) * dtype.itemsize) for name, shape, dtype in self.ends}
+        for name, place in self.places.items():
+            self._context.set_tensor_address(name, place)
+
+    def __call__(self) -> None:
+        self._context.execute_async_v3(self.gpu.stream.value)
+
+
 def _open_tensorrt(model: bytes, package: str) -> Opened:
-    trt, gpu = importlib.import_module(package), Gpu()
-    runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-    engine = runtime.deserialize_cuda_engine(tensorrt_engine(trt, model))
-    context = engine.create_execution_context()
-    names = [engine.get_tensor_name(place) for place in range(engine.num_io_tensors)]
-    ends = [(n, tuple(engine.get_tensor_shape(n)), trt.nptype(engine.get_tensor_dtype(n))) for n in names]
-    for name, array in fixed_inputs(ends).items():  # of the outputs, too: those are places to write to
-        context.set_tensor_address(name, gpu.buffer(array))
-    owners = (runtime, engine)  # must live as long as the context
-    return Opened(lambda: (context.execute_async_v3(gpu.stream.value), owners), gpu)
+    trt = importlib.import_module(package)
+    run = TensorRtRun(trt, tensorrt_engine(trt, model))
+    for name, array in fixed_inputs(run.ends).items():  # into the outputs, too: they are overwritten
+        run.gpu.write(run.places[name], array)
+    return Opened(run, run.gpu)
 
 
-def gpu_facts() -> dict[str, str]:
-    """What nvidia-smi says of the first GPU and its clocks now; empty where it cannot be asked."""
-    fields = ("name", "driver_version", "clocks.max.sm", "clocks.sm", "clocks.mem", "temperature.gpu")
+def nvidia_smi(*fields: str) -> dict[str, str]:
+    """What nvidia-smi says of the first GPU; empty where it cannot be asked."""
     query = ["nvidia-smi", "-i", "0", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
     try:
         said = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
     return dict(zip(fields, map(str.strip, said.split(",")), strict=False))
+
+
+def gpu_facts() -> dict[str, str]:
+    """The first GPU and its clocks now; empty where it cannot be asked."""
+    return nvidia_smi("name", "driver_version", "clocks.max.sm", "clocks.sm", "clocks.mem", "temperature.gpu")
 
 
 @dataclass(frozen=True)
@@ -500,6 +551,9 @@ def setting_of(manifest: dict[str, Any], engine: str, precision: str, threads: i
         needed = f"{precision} in {engine} needs {forms[precision]} graphs: plan it for that engine and precision"
         raise MeasureError(f"the bundle holds {form} graphs, and {needed}")
     return Setting(engine, precision, threads, int(manifest.get("batch", 1)))
+
+
+# Bundles and journals
 
 
 @dataclass(frozen=True)
@@ -601,6 +655,9 @@ def _replace(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
+
+
+# Measuring a bundle
 
 
 def measure_bundle(
@@ -756,10 +813,23 @@ class _Work:
         self._remember(line)
 
 
+def _clocks(samples: Samples) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    clocks = {"cpu_ms": samples.cpu_ms, "wall_ms": samples.wall_ms, "device_ms": samples.device_ms}
+    return {name: times for name, times in clocks.items() if times is not None}
+
+
 def _kept(samples: Samples) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """The undisturbed samples, or all if fewer than a third are."""
-    calm = ~samples.disturbed
-    return calm if calm.sum() >= max(3, len(calm) // 3) else np.ones_like(calm)
+    """The undisturbed samples, or all if fewer than a third are; but none at which a clock jumped back or stood still.
+
+    If there are no others, a MeasureError names the clock.
+    """
+    clocks = _clocks(samples)
+    sound = np.logical_and.reduce([np.isfinite(times) & (times > 0) for times in clocks.values()])
+    if not sound.any():
+        clock, least = min(((name, np.min(times)) for name, times in clocks.items()), key=lambda pair: pair[1])
+        raise MeasureError(f"the {clock[:-3]} clock gave a time of {least} ms")
+    calm = sound & ~samples.disturbed
+    return calm if calm.sum() >= max(3, len(calm) // 3) else sound
 
 
 def _summary(samples: Samples) -> dict[str, Any]:
@@ -771,21 +841,18 @@ def _summary(samples: Samples) -> dict[str, Any]:
         "warmup_runs": samples.warmup_runs,
         "disturbed": round(float(samples.disturbed.mean()), 4),
     }
-    clocks = {"cpu_ms": samples.cpu_ms, "wall_ms": samples.wall_ms}
-    if samples.device_ms is not None:
-        clocks["device_ms"] = samples.device_ms
-    for clock, values in ((name, times[kept]) for name, times in clocks.items()):
+    for clock, values in ((name, times[kept]) for name, times in _clocks(samples).items()):
         trimmed = np.sort(values)[: max(1, int(np.ceil(0.8 * len(values))))].mean()
-        numbers = [float(value) for value in (*np.quantile(values, QUANTILES), trimmed)]
-        if not all(np.isfinite(number) and number > 0 for number in numbers):
-            raise MeasureError(f"the {clock[:-3]} clock gave a time of {min(numbers)} ms")
-        document[clock] = [float(f"{number:.6g}") for number in numbers]
+        document[clock] = [float(f"{value:.6g}") for value in (*np.quantile(values, QUANTILES), trimmed)]
     return document
 
 
 def clock_of(block: dict[str, Any]) -> str:
     """Which of a block's clocks is nearest to what the work itself took."""
     return "device_ms" if "device_ms" in block else "cpu_ms"
+
+
+# The command line
 
 
 def _progress_lines() -> Callable[[float, str], object]:

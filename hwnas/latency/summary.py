@@ -67,7 +67,8 @@ def summarise(path: Path, nets: Sequence[str]) -> Summary:
 
 
 def _summarise(lines: Sequence[Mapping[str, Any]], nets: set[str]) -> Summary:
-    header, blocks = lines[0], [line for line in lines[1:] if "error" not in line]
+    header = lines[0]
+    blocks = [{**line, "place": place} for place, line in enumerate(lines) if place and "error" not in line]
     for line in blocks:
         times = [*line["cpu_ms"], *line["wall_ms"], *line.get("device_ms", ())]
         if not np.isfinite(times).all() or min(times) <= 0:
@@ -121,19 +122,21 @@ def calm_blocks(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 class _Reader:
-    """Values of blocks on one clock, as they are or divided by how slow the reference kernel was at that moment."""
+    """Values of blocks on one clock, as they are or divided by how slow the reference kernel was around them.
+
+    Around them in the journal: its order is certain, while the time of day can be set back, or differ between lives.
+    """
 
     def __init__(self, references: Sequence[Mapping[str, Any]], clock: str) -> None:
         self.field = f"{clock}_ms"
-        ordered = sorted(references, key=lambda line: float(line["at"]))
-        self.times = np.array([float(line["at"]) for line in ordered])
-        self.levels = np.array([float(line[self.field][MEDIAN]) for line in ordered])
+        self.places = np.array([float(line["place"]) for line in references])
+        self.levels = np.array([float(line[self.field][MEDIAN]) for line in references])
         self.smooth = _running_median(self.levels)
 
     def value(self, line: Mapping[str, Any], estimator: int, corrected: bool) -> float:
         value = float(line[self.field][estimator])
-        if corrected and len(self.times):
-            value *= float(np.median(self.levels) / np.interp(float(line["at"]), self.times, self.smooth))
+        if corrected and len(self.places):
+            value *= float(np.median(self.levels) / np.interp(float(line["place"]), self.places, self.smooth))
         return value
 
     def grouped(self, lines: Sequence[Mapping[str, Any]], estimator: int, corrected: bool) -> dict[str, list[float]]:

@@ -159,6 +159,70 @@ def test_imports_nothing_of_hwnas_torch_or_onnx():
     assert done.stdout.strip() == "[]"
 
 
+# Clocks that jump
+
+
+class Jumping:
+    """A clock whose readings in seconds are shifted from the ``jumps``-th on, once each, by so much."""
+
+    def __init__(self, read, jumps):
+        self.read, self.jumps, self.readings, self.shift = read, dict(jumps), 0, 0
+
+    def __call__(self):
+        self.readings += 1
+        self.shift += self.jumps.pop(self.readings, 0)
+        return self.read() + self.shift
+
+
+@pytest.mark.parametrize("jump_ns", [-(10**12), 10**12])
+def test_a_clock_that_jumps_once_costs_one_sample(monkeypatch, jump_ns):
+    monkeypatch.setattr(measure.time, "process_time_ns", Jumping(time.process_time_ns, {8: jump_ns}))
+    monkeypatch.setattr(measure.time, "perf_counter_ns", Jumping(time.perf_counter_ns, {12: jump_ns}))
+    samples = time_callable(lambda: busy(0.001), min_runs=15, max_seconds=0.0)
+    for clock in ("cpu_ms", "wall_ms"):
+        assert 0.5 < measure._summary(samples)[clock][3] < 5.0, clock
+
+
+def test_a_clock_that_jumps_in_the_warm_up_does_not_multiply_the_runs(monkeypatch):
+    monkeypatch.setattr(measure.time, "perf_counter", Jumping(time.perf_counter, {3: -1000.0}))
+    assert time_callable(lambda: busy(0.001), min_runs=5, max_seconds=0.0, warmup_s=0.005).inner == 1
+
+
+def test_a_clock_that_stands_still_costs_a_kernel_and_says_so(bundle, tmp_path, monkeypatch):
+    kernels = measure.read_manifest(bundle)["kernels"]
+    victim = kernels[1]["name"]
+    real = measure.time_callable
+
+    def stopped(run, **options):
+        samples = real(run, **options)
+        current = tmp_path / "m.jsonl.current"
+        if options["max_seconds"] > 0.004 and current.exists() and current.read_text() == victim:
+            samples.cpu_ms[:] = 0.0
+        return samples
+
+    monkeypatch.setattr(measure, "time_callable", stopped)
+    monkeypatch.setattr(measure, "time_reference", lambda run, clock: real(run, min_runs=5, max_seconds=0.0))
+    assert measure_bundle(bundle, tmp_path / "m.jsonl", passes=1, seconds=60)
+    errors = [line for line in read_lines(tmp_path / "m.jsonl") if "error" in line]
+    assert [(line["name"], line["error"]) for line in errors] == [
+        (victim, "MeasureError: the cpu clock gave a time of 0.0 ms")
+    ]
+
+
+def test_the_time_of_day_decides_nothing(bundle, tmp_path):
+    """It may be set back, or differ between a device's lives; the journal's order is what counts."""
+    from hwnas.latency.summary import summarise
+
+    out = tmp_path / "m.jsonl"
+    measure_bundle(bundle, out, passes=2, seconds=30)
+    before = summarise(out, [])
+    lines = read_lines(out)
+    for number, line in enumerate(lines[1:]):
+        line["at"] = 1e9 - 1e5 * number
+    out.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert summarise(out, []) == before
+
+
 # Engines
 
 
@@ -277,9 +341,13 @@ def test_the_gpu_is_driven_in_order(monkeypatch):
     gpu = measure.Gpu()
     gpu.start()
     assert gpu.stop_ms() == 0.0
-    assert gpu.buffer(np.zeros(3, np.float32)) == 0
+    address = gpu.buffer(12)
+    gpu.write(address, np.zeros(3, np.float32))
+    gpu.read(np.empty(3, np.float32), address)
     assert driver.called[0] == "cuInit"
     assert driver.called.index("cuCtxSetCurrent") < driver.called.index("cuEventCreate")
+    copies = ["cuMemAlloc_v2", "cuMemcpyHtoD_v2", "cuStreamSynchronize", "cuMemcpyDtoH_v2"]
+    assert [name for name in driver.called if name in copies] == copies
     del gpu
     assert driver.called[-1] == "cuMemFree_v2"
 
