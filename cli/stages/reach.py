@@ -13,7 +13,7 @@ import numpy as np
 
 from hwnas.latency.context import Edge
 from hwnas.latency.keys import LatencyKey
-from hwnas.latency.population import PopulationModel
+from hwnas.latency.one_by_one import compiled
 from hwnas.ops.spec import OPS
 from hwnas.spaces.base import Decisions, SearchSpace
 from hwnas.spaces.decisions import random_decisions
@@ -45,7 +45,7 @@ def within_reach(
 ) -> Iterator[Decisions]:
     """Random decisions, choice by choice, that could be had within ``limit_ms`` at ``macs_per_ms``; without end."""
     rng = np.random.default_rng([seed, 5])
-    bounds = PopulationModel(Ceiling(macs_per_ms), space, size_hw, classes, rng)
+    bounds = compiled(Ceiling(macs_per_ms), space, size_hw, classes, rng)
     while True:
         drawn = [random_decisions(space, rng) for _ in range(BATCH)]
         least_ms = bounds.predict_many(drawn)

@@ -97,8 +97,8 @@ def factorise(
 ) -> Factors:
     """Learn, enumerate, and check on fresh draws until ``quiet_draws`` in a row bring nothing new.
 
-    Raises NotFactored for a node that depends on so many choices that it cannot be enumerated, and where more than
-    ``most_values`` values of nodes have been looked at without an end.
+    Raises NotFactored for a node that depends on so many choices that it cannot be enumerated, as soon as that shows,
+    and where more than ``most_values`` values of nodes have been looked at without an end.
     """
     learner = _Learner(tuple(option_counts), describe, rng, most_values)
     learner.draw_until_quiet(quiet_draws)
@@ -115,7 +115,7 @@ class _Learner:
         self, counts: Row, describe: Callable[[Row], Described], rng: np.random.Generator, most_values: float
     ) -> None:
         self.counts = counts
-        self.left = most_values
+        self.most_values = self.left = most_values
         self.describe = describe
         self.rng = rng
         self.nodes: dict[str, _Node] = {}
@@ -145,7 +145,7 @@ class _Learner:
         surprised = False
         for name in described:
             if name not in self.nodes:
-                self.nodes[name] = self.rebuilt([])
+                self.nodes[name] = _Node()
         for name in list(self.nodes):
             while self.contradicts(name, row, described.get(name)):
                 surprised = True
@@ -158,11 +158,20 @@ class _Learner:
         if known == value:
             return False
         culprit = self.bisect(name, known_row, known, row)
-        self.nodes[name] = self.rebuilt([*node.matters, culprit])
+        self.nodes[name] = self.rebuilt(name, [*node.matters, culprit])
         return True
 
-    def rebuilt(self, matters: list[int]) -> _Node:
-        """A node with these choices; rows seen before are taken in again as contradictions turn up."""
+    def rebuilt(self, name: str, matters: list[int]) -> _Node:
+        """A node with these choices; rows seen before are taken in again as contradictions turn up.
+
+        Each of its combinations takes a graph to see it, so how much there is to look at is known beforehand.
+        """
+        combinations = math.prod(self.counts[i] for i in matters)
+        values = combinations * len(next(iter(self.rows.values())))
+        if combinations > MAX_COMBINATIONS or values > self.most_values:
+            raise NotFactored(
+                f"node {name!r} depends on {len(matters)} choices with {combinations} combinations", _UNLISTED
+            )
         return _Node(sorted(matters))
 
     def bisect(self, name: str, start: Row, start_value: Hashable, stop: Row) -> int:
@@ -197,12 +206,7 @@ class _Learner:
 
     def missing_of(self, name: str) -> set[Row]:
         node = self.nodes[name]
-        sizes = [self.counts[i] for i in node.matters]
-        if math.prod(sizes) > MAX_COMBINATIONS:
-            raise NotFactored(
-                f"node {name!r} depends on {len(sizes)} choices with {math.prod(sizes)} combinations", _UNLISTED
-            )
-        return set(np.ndindex(*sizes)) - set(node.seen)
+        return set(np.ndindex(*(self.counts[i] for i in node.matters))) - set(node.seen)
 
     def covering_row(self, missing: Mapping[str, set[Row]]) -> Row:
         """A row that covers a missing combination of the worst node and of as many others as go with it."""

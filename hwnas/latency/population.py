@@ -8,7 +8,7 @@ latency of genotypes whose choices are drawn independently, differentiable in th
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from hwnas.errors import HwnasError, TableError
 from hwnas.latency.context import Edge, edges_of
-from hwnas.latency.factor import Described, Factors, NodeFactor, Row, factorise
+from hwnas.latency.factor import Described, NodeFactor, Row, factorise
 from hwnas.latency.keys import LatencyKey, keys_of
 from hwnas.latency.plan import graph_of_row
 from hwnas.shapes import Value
@@ -41,6 +41,14 @@ class Pricing(Protocol):
     def edge_ms(self, edge: Edge) -> float: ...
 
 
+class Compiled(Protocol):
+    """The latencies of one space at one size, made ready for many genotypes."""
+
+    def predict_many(self, decisions: Sequence[Mapping[str, Value]], *, unpriced: float | None = None) -> Floats: ...
+
+    def repriced(self, model: Pricing) -> Compiled: ...
+
+
 @dataclass(frozen=True)
 class _Part:
     """The cost in ms of some nodes as a function of ``choices``: one axis each. NaN where a kernel has no price."""
@@ -48,9 +56,12 @@ class _Part:
     choices: tuple[int, ...]
     ms: Floats
 
-    def of(self, rows: Ints) -> Floats:
-        """The cost for each row of option indices, shape (N, choices of the space)."""
-        return np.asarray(self.ms[tuple(rows[:, i] for i in self.choices)])
+    def of(self, columns: Ints) -> Floats:
+        """The cost for each genotype of option indices, shape (choices of the space, N)."""
+        place = np.zeros(columns.shape[1], dtype=np.int64)
+        for choice, count in zip(self.choices, self.ms.shape, strict=True):
+            place = place * count + columns[choice]
+        return self.ms.ravel().take(place)
 
     def places(self, starts: Ints, width: int) -> Ints:
         """Where each entry's options stand among all options of all choices, shape (width, entries).
@@ -67,7 +78,8 @@ class PopulationModel:
     """The latencies of one space at one size, compiled.
 
     :meth:`predict_many` equals ``TableModel.predict`` of every expanded genotype, :meth:`expected_ms` its mean over
-    genotypes that are drawn.
+    genotypes that are drawn. Raises NotFactored for a space whose nodes depend on too many choices; those are priced by
+    :class:`hwnas.latency.one_by_one.OneByOne`.
     """
 
     def __init__(
@@ -89,7 +101,7 @@ class PopulationModel:
 
     def _price(self, model: Pricing) -> None:
         self._overhead_ms = model.overhead_ms
-        prices, self._unpriced = _prices(model, self._factors)
+        prices, self._unpriced = prices_of(model, (value for node in self._factors.nodes for value in node.values))
         self._parts = _merged([_part(node, prices, self._factors.option_counts) for node in self._factors.nodes])
         self._tensors: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
@@ -104,15 +116,17 @@ class PopulationModel:
 
         One that needs a kernel which the table cannot price is ``unpriced``, or raises TableError if that is None.
         """
-        rows = np.zeros((len(decisions), len(self._columns)), dtype=np.int64)
-        for column, (name, index) in enumerate(self._columns):
-            rows[:, column] = [index[each[name]] if name in each else 0 for each in decisions]
+        columns = np.empty((len(self._columns), len(decisions)), dtype=np.int64)
+        looks = [each.get for each in decisions]
+        for column, (name, index) in zip(columns, self._columns, strict=True):
+            first = next(iter(index))
+            column[:] = [index[look(name, first)] for look in looks]
         total = np.full(len(decisions), self._overhead_ms)
         for part in self._parts:
-            total += part.of(rows)
+            total += part.of(columns)
         without = np.flatnonzero(np.isnan(total))
         if len(without) and unpriced is None:
-            raise self._reason(rows[without[:1]])
+            raise self._reason(columns[:, without[:1]].T)
         total[without] = np.nan if unpriced is None else unpriced
         return total
 
@@ -171,11 +185,12 @@ class PopulationModel:
         raise AssertionError("every kernel of the row has a price")
 
 
-def _prices(model: Pricing, factors: Factors) -> tuple[dict[Hashable, float], dict[Hashable, TableError]]:
-    """What every value of every node costs in ms (NaN: unknown), and why where that is unknown."""
+def prices_of(model: Pricing, values: Iterable[Hashable]) -> tuple[dict[Hashable, float], dict[Hashable, TableError]]:
+    """What every value of a node (its kernel, an edge, None where it is absent) costs in ms, NaN where that is unknown;
+    and why it is."""
     prices: dict[Hashable, float] = {None: 0.0}
     unpriced: dict[Hashable, TableError] = {}
-    for value in dict.fromkeys(value for node in factors.nodes for value in node.values):
+    for value in dict.fromkeys(values):
         if isinstance(value, Edge):
             prices[value] = model.edge_ms(value)
         elif isinstance(value, LatencyKey):

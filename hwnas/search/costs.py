@@ -69,6 +69,10 @@ class SearchCosts:
         """Cost → values, shape (N,), of ``names``, or of all; infinite where a table has no price."""
         return self._costs.of_many(decisions, self.names if names is None else names)
 
+    def slow(self, name: str) -> bool:
+        """Whether every network is built to tell that cost: of spaces that cannot be tabulated, or of all."""
+        return self._costs.slow(name)
+
     def why_unpriced(self, decisions: Decisions) -> TableError | None:
         """What a table lacks for a candidate, if one lacks anything."""
         graph = self._population.graph(decisions)

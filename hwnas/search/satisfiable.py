@@ -21,8 +21,7 @@ SAMPLES = 10_000
 ENOUGH = 8
 """Samples for each genotype of a space so small that fewer than ``SAMPLES`` see nearly all of it."""
 SLOW_SAMPLES = 500
-"""For costs that no factors of the space sum up to, so that every network is built."""
-SLOW = ("peak_activation_bytes",)
+"""For costs for which every network is built."""
 
 
 class Costs(Protocol):
@@ -30,6 +29,9 @@ class Costs(Protocol):
 
     @property
     def names(self) -> Sequence[str]: ...
+
+    def slow(self, name: str) -> bool:
+        """Whether every network is built to tell that cost."""
 
     def of_many(self, decisions: Sequence[Decisions], names: Sequence[str]) -> Mapping[str, Floats]: ...
 
@@ -104,7 +106,7 @@ def _range(
     drawn: Sequence[Decisions],
     rng: np.random.Generator,
 ) -> CostRange:
-    some = drawn[:SLOW_SAMPLES] if name.partition("@")[0] in SLOW else drawn
+    some = drawn[:SLOW_SAMPLES] if costs.slow(name) else drawn
     values = costs.of_many(some, (name,))[name]
 
     def cost(many: Sequence[Decisions]) -> Floats:
@@ -157,7 +159,7 @@ def _together(
     if not limits:
         return 1.0, drawn[0]
     names = tuple(limits)
-    some = drawn[:SLOW_SAMPLES] if any(name.partition("@")[0] in SLOW for name in names) else drawn
+    some = drawn[:SLOW_SAMPLES] if any(map(costs.slow, names)) else drawn
 
     def excess(many: Sequence[Decisions]) -> Floats:
         values = costs.of_many(many, names)

@@ -61,7 +61,7 @@ def test_a_population_is_learned_once(space, table, monkeypatch) -> None:
     from hwnas.latency import population as module
 
     learned = []
-    monkeypatch.setattr(module, "factorise", lambda *args: learned.append(1) or _factorise(*args))
+    monkeypatch.setattr(module, "factorise", lambda *args, **limits: learned.append(1) or _factorise(*args, **limits))
     _factorise = __import__("hwnas.latency.factor", fromlist=["factorise"]).factorise
     setting = CostSetting(table)
     PopulationCosts(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
 from hwnas.errors import HwnasError
-from hwnas.latency.factor import factorise
+from hwnas.latency.factor import NotFactored, factorise
 
 COUNTS = (3, 2, 4, 5, 2, 3)
 
@@ -47,3 +48,17 @@ def test_expected_counts_are_the_mean_over_all_rows():
 def test_error_on_a_node_that_depends_on_everything():
     with pytest.raises(HwnasError, match="combinations"):
         factorise((7,) * 8, lambda row: {"all": row}, np.random.default_rng(0), quiet_draws=3)
+
+
+@pytest.mark.parametrize(("counts", "most_values"), [((7,) * 8, math.inf), ((4,) * 5, 3000)])
+def test_what_would_take_too_long_is_given_up_when_that_shows(counts, most_values):
+    """Not after looking at all that was allowed: 7^8 combinations of one node, or 4^5 of graphs of three nodes."""
+    looked = []
+
+    def all_alike(row):
+        looked.append(row)
+        return dict.fromkeys("abc", row)
+
+    with pytest.raises(NotFactored, match="combinations"):
+        factorise(counts, all_alike, np.random.default_rng(0), most_values=most_values)
+    assert len(looked) < 500

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
+import pytest
+
+from hwnas.latency import plan as module
+from hwnas.latency.factor import NotFactored
 from hwnas.latency.interpolate import kind
 from hwnas.latency.keys import keys_of
-from hwnas.latency.plan import graph_of_row, plan
+from hwnas.latency.plan import graph_of_row, plan, space_factors
+from hwnas.skeletons.base import expand
+from hwnas.spaces.base import SPACES
+from hwnas.spaces.decisions import random_decisions
 
 
 def test_keys_are_exactly_those_of_all_genotypes(space, rng):
@@ -30,3 +38,18 @@ def test_every_kind_comes_before_any_kind_comes_often(space, rng):
 def test_nets_of_both_roles_are_interleaved(space, rng):
     roles = [role for role, _ in plan(space, (64, 96), 5, rng, calibration_nets=4, holdout_nets=2).nets]
     assert roles.count("holdout") == 2 and "holdout" in roles[:3]
+
+
+def test_a_space_whose_kernels_cannot_be_listed_is_planned_from_random_nets(rng, monkeypatch):
+    """A path through resolutions: known from the first contradictions, and nothing is enumerated."""
+    space, size_hw = SPACES.get("auto-deeplab-small"), (64, 96)
+    with pytest.raises(NotFactored, match="combinations"):
+        space_factors(space, size_hw, 5, np.random.default_rng(0), most_values=module.MOST_VALUES)
+    monkeypatch.setattr(module, "UNLISTED_DRAWS", 12)
+    planned = plan(space, size_hw, 5, np.random.default_rng(0), calibration_nets=2, holdout_nets=1)
+    assert (len(planned.calibration), len(planned.holdout)) == (2, 1)
+    assert len(planned.keys) == len({key.text for key in planned.keys}) == len(planned.occurrences)
+    kinds = {kind(key) for key in planned.keys}
+    net = expand(space.decode(random_decisions(space, rng)).genotype, (3, *size_hw), 5)
+    met = [kind(key) in kinds for key in keys_of(net).values()]
+    assert sum(met) > 0.9 * len(met)

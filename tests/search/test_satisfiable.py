@@ -19,6 +19,9 @@ class ToyCosts:
 
     names = ("latency_ms", "params")
 
+    def slow(self, name: str) -> bool:
+        return name == "params"
+
     def of_many(self, decisions: Sequence[Decisions], names: Sequence[str]) -> dict[str, np.ndarray]:
         found = {
             "latency_ms": np.array([price(each)["latency_ms"] for each in decisions]),
@@ -72,6 +75,12 @@ def test_each_limit_that_cannot_be_met_is_named_with_its_floor() -> None:
         under({"params": 0.5})
     with pytest.raises(BudgetError, match=r"0.5 ms; or params ≤ 0.5: the fastest is 1.00 ms; the lowest is 1"):
         under({"params": 0.5, "latency_ms": 0.5}, latency_ms=Budget(0.5))
+
+
+def test_of_costs_that_are_slow_to_tell_fewer_samples_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwnas.search.satisfiable.SLOW_SAMPLES", 7)
+    found = under({"latency_ms": 8.0, "params": 20.0})
+    assert {name: each.samples for name, each in found.ranges.items()} == {"latency_ms": 20, "params": 7}
 
 
 def test_limits_that_contradict_each_other_are_one_error_with_the_floors() -> None:

@@ -1,7 +1,7 @@
 """What a cost is: a number for a network, and for whole populations of a space. One file a kind of cost.
 
 Latency is one of several; searches limit and trade any of them by name. A cost that is a sum over nodes is priced for a
-population through the space's factors (:mod:`hwnas.latency.population`), any other genotype by genotype.
+population by kernel and edge (:mod:`hwnas.latency.one_by_one` says how), any other genotype by genotype.
 """
 
 from __future__ import annotations
@@ -15,17 +15,28 @@ import numpy as np
 
 from hwnas.errors import HwnasError
 from hwnas.ir.opgraph import OpGraph
-from hwnas.latency.population import PopulationModel, Pricing
+from hwnas.latency.one_by_one import OneByOne, compiled
+from hwnas.latency.population import Compiled, Pricing
 from hwnas.latency.table import LatencyTable
 from hwnas.registry import Registry
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions, SearchSpace
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-OfMany = Callable[[Sequence[Decisions]], Floats]
-"""Decisions of N genotypes → the cost of each, shape (N,)."""
 
 BYTES_PER_VALUE: Mapping[str, int] = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
+
+
+@dataclass(frozen=True)
+class OfMany:
+    """Decisions of N genotypes → the cost of each, shape (N,)."""
+
+    price: Callable[[Sequence[Decisions]], Floats]
+    slow: bool
+    """Whether every network is built, since the cost or the space cannot be tabulated."""
+
+    def __call__(self, decisions: Sequence[Decisions]) -> Floats:
+        return self.price(decisions)
 
 
 class CostModel(Protocol):
@@ -113,7 +124,7 @@ class Population:
         self._classes = classes
         self._rng = rng
         self._unpriced = unpriced
-        self._learned: PopulationModel | None = None
+        self._learned: Compiled | None = None
 
     def graph(self, decisions: Decisions) -> OpGraph:
         """The op graph of one genotype."""
@@ -122,13 +133,18 @@ class Population:
     def sums(self, pricing: Pricing) -> OfMany:
         """Sums over the nodes (and edges) by ``pricing``, in whatever unit it prices in."""
         if self._learned is None:
-            self._learned = PopulationModel(pricing, self.space, self._size_hw, self._classes, self._rng)
-            return partial(self._learned.predict_many, unpriced=self._unpriced)
-        return partial(self._learned.repriced(pricing).predict_many, unpriced=self._unpriced)
+            own = self._learned = compiled(pricing, self.space, self._size_hw, self._classes, self._rng)
+        else:
+            own = self._learned.repriced(pricing)
+        return OfMany(partial(own.predict_many, unpriced=self._unpriced), slow=isinstance(own, OneByOne))
 
     def one_by_one(self, of: Callable[[OpGraph], float]) -> OfMany:
         """What is no sum over nodes: each graph is built."""
-        return lambda decisions: np.array([of(self.graph(each)) for each in decisions], dtype=np.float64)
+
+        def price(decisions: Sequence[Decisions]) -> Floats:
+            return np.array([of(self.graph(each)) for each in decisions], dtype=np.float64)
+
+        return OfMany(price, slow=True)
 
 
 class PopulationCosts:
@@ -140,6 +156,10 @@ class PopulationCosts:
     def of_many(self, decisions: Sequence[Decisions], names: Iterable[str] | None = None) -> dict[str, Floats]:
         """Cost → its values, shape (N,); of ``names``, or of all."""
         return {name: self._many[name](decisions) for name in (self._many if names is None else names)}
+
+    def slow(self, name: str) -> bool:
+        """Whether every network is built to tell that cost."""
+        return self._many[name].slow
 
     def of(self, decisions: Decisions) -> dict[str, float]:
         """Cost → value of one genotype."""
