@@ -11,6 +11,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +68,8 @@ def can_have_twins(model: ModelProto) -> bool:
     return named and own and all(node.op_type in _KNOWN for node in model.graph.node)
 
 
-def parameter_shapes(key: LatencyKey) -> dict[str, tuple[int, ...]]:
+@lru_cache(maxsize=65536)  # asked several times of each key, and a module takes milliseconds to build
+def parameter_shapes(key: LatencyKey) -> Mapping[str, tuple[int, ...]]:
     """Shapes of the parameters of the key's module, by name; nothing is allocated."""
     import torch
 

@@ -137,20 +137,20 @@ class _Exports:
 
 def _fill(plan: Plan, path: Path, exports: _Exports, progress: Progress, seconds: float) -> None:
     start = time.monotonic()
-    nets = plan.nets
+    nets = [(role, net, expand(net, (3, *plan.size_hw), plan.classes)) for role, net in plan.nets]
+    needed = frozenset(key.text for _, _, graph in nets for key in keys_of(graph).values())
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        writer = _Writer(archive, exports)
+        writer = _Writer(archive, exports, needed)
         with progress.task("exporting kernels", len(plan.keys)) as task:
             for first in range(0, len(plan.keys), CHUNK):
                 if first and time.monotonic() - start > seconds * 2 / 3:
                     break
                 writer.add(plan.keys[first : first + CHUNK])
-                task.update(len(writer.fragments))
+                task.update(len(writer.kernels))
         with progress.task("assembling nets", len(nets)) as task:
-            for done, (role, genotype) in enumerate(nets, start=1):
+            for done, (role, genotype, graph) in enumerate(nets, start=1):
                 if done > 2 and time.monotonic() - start > seconds:
                     break
-                graph = expand(genotype, (3, *plan.size_hw), plan.classes)
                 writer.add_net(role, genotype, graph)
                 task.update(done)
         archive.writestr(REFERENCE, reference_model())
@@ -159,21 +159,25 @@ def _fill(plan: Plan, path: Path, exports: _Exports, progress: Progress, seconds
 
 
 class _Writer:
-    """Collects what goes into the archive."""
+    """Collects what goes into the archive. Of the kernels' models only those that nets ``needed`` stay in memory."""
 
-    def __init__(self, archive: zipfile.ZipFile, exports: _Exports) -> None:
+    def __init__(self, archive: zipfile.ZipFile, exports: _Exports, needed: frozenset[str]) -> None:
         self.archive = archive
         self.exports = exports
+        self.needed = needed
+        self.there: set[str] = set()
         self.fragments: dict[str, bytes] = {}
         self.kernels: list[dict[str, Any]] = []
         self.nets: list[dict[str, Any]] = []
 
     def add(self, keys: Sequence[LatencyKey]) -> None:
         """Export the keys that are not there yet."""
-        missing = [key for key in dict.fromkeys(keys) if key.text not in self.fragments]
+        missing = [key for key in dict.fromkeys(keys) if key.text not in self.there]
         for key, model in zip(missing, self.exports.export_ops(missing) if missing else (), strict=True):
             name = f"k{len(self.kernels):05d}"
-            self.fragments[key.text] = model
+            self.there.add(key.text)
+            if key.text in self.needed:
+                self.fragments[key.text] = model
             self.kernels.append({"name": name, "key": key.text, "file": f"kernels/{name}.onnx"})
             self.archive.writestr(f"kernels/{name}.onnx", self.exports.form.kernel(model))
 
