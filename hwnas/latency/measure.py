@@ -824,7 +824,9 @@ def _kept(samples: Samples) -> np.ndarray[Any, np.dtype[np.bool_]]:
     If there are no others, a MeasureError names the clock.
     """
     clocks = _clocks(samples)
-    sound = np.logical_and.reduce([np.isfinite(times) & (times > 0) for times in clocks.values()])
+    sound: np.ndarray[Any, np.dtype[np.bool_]] = np.logical_and.reduce(
+        [np.isfinite(times) & (times > 0) for times in clocks.values()]
+    )
     if not sound.any():
         clock, least = min(((name, np.min(times)) for name, times in clocks.items()), key=lambda pair: pair[1])
         raise MeasureError(f"the {clock[:-3]} clock gave a time of {least} ms")
