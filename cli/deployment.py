@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from hwnas.search.strategy import Evaluator
     from hwnas.spaces.base import SearchSpace
     from hwnas.supernet.evaluate import SliceEvaluator
+    from hwnas.training.distill import Teacher
 
 TABLE, SHARES, SUPERNET, CHOSEN = "table.json", "shares.json", "supernet.safetensors", "chosen.json"
 FOUND_RECIPE = "recipe.json"
@@ -272,29 +273,47 @@ class Deployment:
         prepared = self.backbone  # a stage of its own, whose seconds are not the supernet's or the search's
         if not self.uses_supernet:
             return {}
+        from hwnas.supernet.train import SUPERNET_RECIPE
+
         report = "supernet.json"
 
         def work() -> None:
-            sampler, trained = searching.train_supernet(
-                self.field,
-                self.data,
-                seconds=self.shares().supernet,
-                seed=self.settings.seed,
-                threads=self.training_threads,
-                checkpoint=self.run / SUPERNET,
-                log=self.run / "supernet.jsonl",
-                progress=self.progress,
-                sampler=self.settings.sampler,
-                backbone=prepared,
-            )
+            with self.supernet_teacher() as teacher:
+                sampler, trained = searching.train_supernet(
+                    self.field,
+                    self.data,
+                    seconds=self.shares().supernet,
+                    seed=self.settings.seed,
+                    threads=self.training_threads,
+                    checkpoint=self.run / SUPERNET,
+                    log=self.run / "supernet.jsonl",
+                    progress=self.progress,
+                    sampler=self.settings.sampler,
+                    recipe=SUPERNET_RECIPE.with_values(self.settings.supernet_recipe),
+                    teacher=teacher,
+                    backbone=prepared,
+                )
             pool = searching.save_pool(sampler, self.run / POOL)
             document = {"steps": trained.steps, "mean_path_ms": trained.mean_path_ms, "sampler": self.settings.sampler}
             write_json(self.run / report, {**document, "judged_paths": pool["judged"], "settled": pool["settled"]})
 
-        inputs = {**self.run.fingerprints(TABLE), "data": self.settings.data, "sampler": self.settings.sampler}
+        taught = {"recipe": self.settings.supernet_recipe, "teacher": self.settings.supernet_teacher}
+        inputs = {"data": self.settings.data, "sampler": self.settings.sampler, **taught}
+        inputs |= self.run.fingerprints(TABLE)
         self.run.stage("supernet", work, inputs=inputs, outputs=[SUPERNET, POOL, report])
         document: dict[str, Any] = read_json(self.run / report, "supernet report")
         return document
+
+    @contextmanager
+    def supernet_teacher(self) -> Iterator[Teacher | None]:
+        """Whose logits the search's supernet learns beside the labels; None where nobody was named."""
+        s = self.settings
+        if s.supernet_teacher is None:
+            yield None
+            return
+        weights = None if s.supernet_teacher_weights is None else Path(s.supernet_teacher_weights)
+        with open_teacher(s.supernet_teacher, weights, self.data.dataset, threads=self.training_threads) as teacher:
+            yield teacher
 
     def search(self) -> dict[str, Any]:
         """Search the supernet's slices, and let the beginnings of trainings and the real engine decide among the best;

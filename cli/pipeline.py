@@ -86,6 +86,7 @@ def _refuse_mistakes(settings: Settings, *, resume: bool) -> None:
     beforehand.check_data(settings.data)
     beforehand.check_recipe(settings.recipe)
     beforehand.check_teacher(settings.teacher, settings.teacher_weights, settings.data)
+    beforehand.check_supernet(settings)
     if settings.table is not None and not resume:  # a run has its own copy
         beforehand.check_given_table(Path(settings.table), settings.size_hw, settings.engine_setting)
 

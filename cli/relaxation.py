@@ -50,7 +50,8 @@ def train(job: Deployment, table: str) -> dict[str, Any]:
         }
         write_json(job.run / REPORT, document)
 
-    inputs = {**job.run.fingerprints(table), "data": job.settings.data, "method": job.settings.method}
+    taught = {"recipe": job.settings.supernet_recipe, "teacher": job.settings.supernet_teacher}
+    inputs = {**job.run.fingerprints(table), "data": job.settings.data, "method": job.settings.method, **taught}
     job.run.stage("supernet", work, inputs=inputs, outputs=[relaxing.CHECKPOINT, relaxing.TRACE, REPORT])
     document: dict[str, Any] = read_json(job.run / REPORT, "report of the relaxation")
     return document
@@ -80,15 +81,19 @@ def _ground(job: Deployment) -> relaxing.Ground:
 
 def _relaxed(job: Deployment, seconds: float) -> relaxing.Relaxed:
     _, options = parse_call(f"{job.settings.method}:{job.settings.method_options}")
-    return relaxing.relax(
-        _ground(job),
-        job.data,
-        seconds=seconds,
-        threads=job.training_threads,
-        options=options,
-        folder=job.run.path,
-        progress=job.progress,
-    )
+    ground = _ground(job)
+    with job.supernet_teacher() as teacher:
+        return relaxing.relax(
+            ground,
+            job.data,
+            seconds=seconds,
+            threads=job.training_threads,
+            options=options,
+            recipe=relaxing.recipe_of(ground.method).with_values(job.settings.supernet_recipe),
+            teacher=teacher,
+            folder=job.run.path,
+            progress=job.progress,
+        )
 
 
 def _chosen(job: Deployment, finalist: str) -> dict[str, Any]:

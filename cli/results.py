@@ -38,10 +38,22 @@ def print_deployment(console: Console, document: Document) -> None:
         "search",
         f"{searched['evaluations']} candidates; the winner of the finals has {searched['miou']:.2%} held-out mIoU",
     )
+    if (line := _relaxation(searched)) is not None:
+        rows.add_row("relaxation", line)
     rows.add_row("training", f"{document['train']['steps']} gradient steps")
     rows.add_row("engine", document["artifact"])
     rows.add_row("time", f"{document['seconds'] / 60:.1f} minutes")
     console.print(rows)
+
+
+def _relaxation(searched: Document) -> str | None:
+    """What a gradient method expected and what it led to; None after other searches, and where nothing was learned."""
+    if searched.get("discretisation_gap") is None:
+        return None
+    return (
+        f"{searched['expected_ms']:.2f} ms expected, {searched['derived_ms']:.2f} ms derived: a gap of "
+        f"{searched['discretisation_gap']:+.1%}; {searched['repaired_choices']} choices changed for the budget"
+    )
 
 
 def space_lines(document: Document) -> list[str]:
@@ -69,6 +81,8 @@ def print_search(console: Console, document: Document) -> None:
         if name != "miou":
             console.print(f"{name:<12} {value:.2%} there, too")
     console.print(f"candidates   {document['evaluations']}")
+    if (line := _relaxation(document)) is not None:
+        console.print(f"relaxation   {line}")
     if document["recipe"]:
         recipe = ", ".join(f"{name} {value}" for name, value in document["recipe"].items())
         console.print(f"recipe       {recipe}", markup=False, highlight=False)

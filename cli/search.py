@@ -35,6 +35,7 @@ from hwnas.cli.options import (
     parse_budget_ms,
 )
 from hwnas.cli.output import Answer
+from hwnas.cli.recipes import RecipeOption, SetOption, TeacherOption, TeacherWeightsOption, changes_of
 from hwnas.cli.studies import StorageOption, StudyOption
 from hwnas.cli.verb import Shell, verb
 from hwnas.errors import HwnasError
@@ -69,6 +70,10 @@ def command(
     ray: RayOption = None,
     worker_cpus: WorkerCpusOption = None,
     worker_gpus: WorkerGpusOption = 0.0,
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    teacher: TeacherOption = None,
+    teacher_weights: TeacherWeightsOption = None,
     storage: StorageOption = None,
     study: StudyOption = None,
     join: Annotated[
@@ -79,6 +84,7 @@ def command(
     """Search a space for the most accurate network within a latency budget, priced by a table; or for recipes (--vary).
 
     Further tables price further devices or engines at the same time: their latencies are latency_ms@NAME.
+    The recipe and the teacher are those of the supernet that the search trains.
     """
     from hwnas.cli import pipeline
     from hwnas.cli.methods import settled
@@ -104,6 +110,9 @@ def command(
         limits=tuple(limit or ()),
         evaluations=evaluations,
         confidence=confidence,
+        supernet_recipe=changes_of(recipe, set_ or ()),
+        supernet_teacher=teacher,
+        supernet_teacher_weights=None if teacher_weights is None else str(teacher_weights),
         storage=None if storage is None else address_of(storage),
         study=None if storage is None else study or run.resolve().name,
         evaluation=evaluation,

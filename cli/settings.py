@@ -82,6 +82,11 @@ class Settings:
     vary: tuple[str, ...] = ()
     """Fields of the recipe that are searched, with their options: ``lr=0.003,0.01``."""
 
+    supernet_recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the recipe that the search's supernet is trained by that differ from the usual ones."""
+    supernet_teacher: str | None = None
+    supernet_teacher_weights: str | None = None
+
     evaluation: EvaluatorOptions = field(default_factory=EvaluatorOptions)
     """How candidates are evaluated."""
 

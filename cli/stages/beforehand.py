@@ -126,6 +126,32 @@ def check_recipe(changes: Mapping[str, Any]) -> None:
     RECIPE.with_values(changes)
 
 
+def check_supernet(settings: Settings) -> None:
+    """That there is a supernet to be trained by the recipe and from the teacher that were given for it, that it can be,
+    and that the teacher is of the data's classes."""
+    from hwnas.cli.stages.evaluating import SLICES, names_of, resolved
+    from hwnas.cli.stages.relaxing import recipe_of
+    from hwnas.supernet.train import SUPERNET_RECIPE
+
+    changes, teacher = settings.supernet_recipe, settings.supernet_teacher
+    if not changes and teacher is None:
+        return
+    method = METHODS.get(settings.method) if settings.method is not None else None
+    gradient = method is not None and method.gradient is not None
+    if not gradient:
+        evaluation = resolved(settings.evaluation, settings.strategy, settings.networks, recipes=bool(settings.vary))
+        if SLICES not in names_of(evaluation):
+            raise HwnasError(
+                "this search trains no supernet: --recipe, --set and --teacher are of that",
+                "leave them out; recipes of candidates are searched with --vary",
+            )
+    recipe = (recipe_of(method) if gradient and method else SUPERNET_RECIPE).with_values(changes)
+    for name in ("drop_path", "ema", "full_size"):
+        if getattr(recipe, name):
+            raise HwnasError(f"recipe: a supernet is trained without {name}", "set it when what is found is trained")
+    check_teacher(teacher, settings.supernet_teacher_weights, settings.data)
+
+
 def check_teacher(teacher: str | None, weights: str | Path | None, data: str) -> None:
     """That there is such a teacher, of the data's classes; None is no teacher."""
     if teacher is None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from hwnas.search.gradient.order import Prepared
     from hwnas.search.gradient.repair import Repaired
     from hwnas.search.gradient.trace import Traced
+    from hwnas.supernet.relaxed import RelaxedNetwork
+    from hwnas.training.distill import Distillation, Teacher
 
 logger = logging.getLogger(__name__)
 
@@ -169,27 +171,39 @@ def relax(
     seconds: float,
     threads: int,
     options: Mapping[str, Any],
+    recipe: Recipe,
+    teacher: Teacher | None,
     folder: Path,
     progress: Progress,
 ) -> Relaxed:
-    """Train the relaxation for ``seconds`` in all lives of ``folder / "relaxation.safetensors"``."""
+    """Train the relaxation for ``seconds`` in all lives of ``folder / "relaxation.safetensors"``, by ``recipe`` and
+    from the ``teacher``, if there is one."""
     from hwnas.search.gradient.budget import AugmentedLagrangian
     from hwnas.search.gradient.expected import DrawnExpectation
     from hwnas.search.gradient.fitting import SegmentationLoss, crop_shape, fit_relaxation, halve
     from hwnas.search.gradient.order import Order
     from hwnas.search.gradient.trace import Traced
     from hwnas.training.device import make_fabric
+    from hwnas.training.distill import Distillation, check_teacher
     from hwnas.training.logs import Log
     from hwnas.training.schedule import Budget as Time
 
-    recipe = recipe_of(ground.method)
     halves = halve(data.arrays, data.train, data.classes)
     fabric = make_fabric(recipe, threads=threads)
+    shape = crop_shape(recipe, data.arrays)
+    if teacher is not None:
+        check_teacher(teacher, data.classes)
+    taught = () if teacher is None else (Distillation.of(teacher, recipe, shape[1:]),)
+
+    def loss(network: RelaxedNetwork, *own: Distillation) -> SegmentationLoss:
+        teachers = (*taught, *own)
+        return SegmentationLoss.of(network, fabric, recipe, data.arrays, halves.weights, data.classes, teachers)
+
     order = Order(
         space=ground.space,
-        shape=crop_shape(recipe, data.arrays),
+        shape=shape,
         classes=data.classes,
-        loss=lambda network: SegmentationLoss.of(network, fabric, recipe, data.arrays, halves.weights, data.classes),
+        loss=loss,
         recipe=recipe,
         expected_ms=ground.expectation,
         budget=AugmentedLagrangian(ground.limit_ms),
@@ -217,7 +231,13 @@ def relax(
         recipe=recipe,
         budget=Time(seconds=seconds),
         seed=ground.seed,
-        facts={"method": ground.method.name, "space": ground.space.name, "limit_ms": ground.limit_ms, **options},
+        facts={
+            "method": ground.method.name,
+            "space": ground.space.name,
+            "limit_ms": ground.limit_ms,
+            "teacher": "" if teacher is None else teacher.identity,
+            **options,
+        },
         checkpoint=folder / CHECKPOINT,
         log=Log(folder / "relaxation.jsonl"),
         progress=progress,

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from hwnas.supernet.evaluate import SliceEvaluator
     from hwnas.supernet.shared import SharedWeights
     from hwnas.supernet.train import SupernetTraining
+    from hwnas.training.distill import Teacher
+    from hwnas.training.recipe import Recipe
 
 PATH_HEADROOM = 1.25
 """Paths that the supernet trains may be this much over the budget: the best candidates lie at its edge."""
@@ -160,13 +162,17 @@ def train_supernet(
     log: Path,
     progress: Progress,
     sampler: str = "uniform",
+    recipe: Recipe | None = None,
+    teacher: Teacher | None = None,
     backbone: Backbone | None = None,
 ) -> tuple[PathSampler, SupernetTraining]:
-    """Train a supernet of the field on the training part, for ``seconds`` in all lives of ``checkpoint``.
+    """Train a supernet of the field on the training part, for ``seconds`` in all lives of ``checkpoint``, by ``recipe``
+    if that is not the usual one, and from a ``teacher`` if there is one.
 
     ``sampler`` names the path sampler, which comes back as the training left it. A ``backbone``'s weights are what the
     supernet begins with, where they fit.
     """
+    from hwnas.supernet.train import SUPERNET_RECIPE
     from hwnas.supernet.train import train_supernet as train
     from hwnas.training.schedule import Budget as Time
 
@@ -183,6 +189,8 @@ def train_supernet(
         data.classes,
         budget=Time(seconds=seconds),
         price=field.pricing.latency_ms,
+        recipe=recipe or SUPERNET_RECIPE,
+        teacher=teacher,
         seed=seed,
         threads=threads,
         checkpoint=checkpoint,

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwnas.errors import TableError
+from hwnas.ir.node import Node
+from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.context import edges_of
-from hwnas.latency.keys import keys_of
+from hwnas.latency.keys import LatencyKey
 from hwnas.latency.population import Floats, Pricing
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions
@@ -43,6 +45,7 @@ class SitedModel:
         self._sites = space.sites()
         self._overhead_ms = model.overhead_ms
         self._unpriced: dict[Site, TableError] = {}
+        self._known: dict[Hashable, float | TableError] = {}
         self._learn(rng)
         self._tensors: dict[str, Tensor] = {}
 
@@ -92,13 +95,12 @@ class SitedModel:
         graph = expand(self._space.decode(decisions).genotype, (3, *self._size_hw), self._classes)
         reading = self._sites.reading(decisions)
         spots: dict[Spot, float] = defaultdict(float)
-        for name, key in keys_of(graph).items():
-            spot = reading.node(name)
-            try:
-                spots[spot] += self._model.node_ms(key)
-            except TableError as error:
-                if spot[0] in possible:
-                    self._unpriced.setdefault(spot[0], error)
+        for node in graph.nodes:
+            spot, ms = reading.node(node.name), self._price(graph, node)
+            if not isinstance(ms, TableError):
+                spots[spot] += ms
+            elif spot[0] in possible:
+                self._unpriced.setdefault(spot[0], ms)
         for (consumer, slot, producer), edge in edges_of(graph).items():
             spots[reading.edge(consumer, slot, producer)] += self._model.edge_ms(edge)
         costs: dict[Site, float] = {}
@@ -106,3 +108,14 @@ class SitedModel:
             known = costs.setdefault(site, ms)
             assert math.isclose(known, ms, rel_tol=1e-9, abs_tol=1e-12), f"{site} costs {known} and {ms} ms"
         return costs
+
+    def _price(self, graph: OpGraph, node: Node) -> float | TableError:
+        """The node's cost in ms, or why the table has none; asked once for all equal nodes."""
+        shapes = graph.input_shapes(node.name)
+        fact = (node.op, tuple(node.params.items()), shapes)
+        if fact not in self._known:
+            try:
+                self._known[fact] = self._model.node_ms(LatencyKey(node.op, node.params, shapes))
+            except TableError as error:
+                self._known[fact] = error
+        return self._known[fact]

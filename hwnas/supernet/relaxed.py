@@ -1,6 +1,6 @@
 """The supernet of gradient methods: a supergraph as a module that takes a weight for every option of its soft choices.
 
-A gate's weight is what :func:`hwnas.ir.gates.probability` makes of the weights of its choices. ``add`` sums its inputs
+A gate's weight is what :func:`hwnas.ir.odds.probability` makes of the weights of its choices. ``add`` sums its inputs
 times their weights and ``concat`` concatenates them so: DARTS's mixed op, a weight for each edge or for each resolution
 are all of them gated sums. What the weights are is the method's business (see :mod:`hwnas.supernet.mixing`):
 
@@ -35,6 +35,7 @@ from hwnas.ir.node import Node
 from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.passes.fix_gates import fix_gates, live_slots
 from hwnas.ir.passes.simplify import simplify
+from hwnas.ir.passes.without_auxiliary import without_auxiliary
 from hwnas.ops.spec import OPS
 from hwnas.shapes import Params, Shape, Value
 from hwnas.spaces.base import Choice
@@ -74,7 +75,7 @@ class RelaxedNetwork(nn.Module):
         )
         self._fused = fused
         self._program = _program(graph, self.blocks, checkpoint=checkpoint)
-        self._plans: dict[tuple[frozenset[Gate], str], tuple[Step, ...]] = {}
+        self._plans: dict[tuple[frozenset[Gate], frozenset[str]], tuple[Step, ...]] = {}
         _check_choices(graph, self.choices)
 
     def forward(self, images: Tensor, weights: Weights, *, output: str | None = None) -> Tensor:
@@ -82,10 +83,13 @@ class RelaxedNetwork(nn.Module):
 
         HwnasError for weights that are missing or of another length, or that leave nothing of the output.
         """
+        return self.values(images, weights, [output or self.graph.output])[0]
+
+    def values(self, images: Tensor, weights: Weights, nodes: Sequence[str]) -> list[Tensor]:
+        """The values of several nodes; as :meth:`forward`."""
         mixture = Mixture.of(self.choices, self._gates, weights)
-        wanted = output or self.graph.output
-        wanted = self._program.same.get(wanted, wanted)
-        steps = self._steps(mixture.closed, wanted)
+        wanted = [self._program.same.get(name, name) for name in nodes]
+        steps = self._steps(mixture.closed, frozenset(wanted))
         if images.device.type == "cpu":
             images = images.contiguous(memory_format=torch.channels_last)
         values: dict[str, Part] = {self.graph.input: Part(images, full(images.shape[1]))}
@@ -96,7 +100,7 @@ class RelaxedNetwork(nn.Module):
                 del values[name]
                 for made in [key for key in values if key.endswith(f"({name})")]:
                     del values[made]
-        return spread(values[wanted], self.graph.shape(wanted)[0])
+        return [spread(values[name], self.graph.shape(name)[0]) for name in wanted]
 
     def network_for(self, graph: OpGraph, options: Mapping[str, Value]) -> Network:
         """The compiled network of ``graph`` with copies of this one's parameters.
@@ -110,7 +114,7 @@ class RelaxedNetwork(nn.Module):
 
     def weights_for(self, graph: OpGraph, options: Mapping[str, Value]) -> dict[str, Tensor]:
         """The parameters of :meth:`network_for` by name; views where that is possible."""
-        fixed = simplify(fix_gates(self.graph, options))
+        fixed = simplify(without_auxiliary(fix_gates(self.graph, options)))
         match = correspondence(graph, fixed)
         if match is None:
             raise HwnasError("the network is not the one that these options of the supergraph mean")
@@ -123,14 +127,14 @@ class RelaxedNetwork(nn.Module):
             found.update({f"{node.name}.{name}": tensor.detach() for name, tensor in parts.items()})
         return found
 
-    def _steps(self, closed: frozenset[Gate], output: str) -> tuple[Step, ...]:
-        key = (closed, output)
+    def _steps(self, closed: frozenset[Gate], outputs: frozenset[str]) -> tuple[Step, ...]:
+        key = (closed, outputs)
         if key not in self._plans:
             if len(self._plans) >= 256:  # sampled paths seldom come again
                 self._plans.clear()
-            self._plans[key] = plan(self._program, closed, output)
+            self._plans[key] = plan(self._program, closed, outputs)
         if not self._plans[key]:
-            raise HwnasError(f"the weights leave nothing of the supergraph's node {output!r}")
+            raise HwnasError(f"the weights leave nothing of the supergraph's node {min(outputs)!r}")
         return self._plans[key]
 
     def _recomputed(self, step: Step, values: dict[str, Part], mixture: Mixture) -> Part:

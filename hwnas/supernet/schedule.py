@@ -75,10 +75,10 @@ def without_repeats(
     return tuple(kept), same
 
 
-def plan(program: Program, closed: Set[Gate], output: str) -> tuple[Step, ...]:
-    """The steps that lead to ``output``; empty if the closed gates leave nothing of it."""
+def plan(program: Program, closed: Set[Gate], outputs: Set[str]) -> tuple[Step, ...]:
+    """The steps that lead to ``outputs``; empty if the closed gates leave nothing of one."""
     regions = program.regions
-    steps = _with_tails(_needed(program, _there(program, closed), output), output, program.fusible)
+    steps = _with_tails(_needed(program, _there(program, closed), outputs), outputs, program.fusible)
     inner: dict[str, list[Step]] = {}
     outer: list[Step] = []
     for step in steps:
@@ -87,10 +87,10 @@ def plan(program: Program, closed: Set[Gate], output: str) -> tuple[Step, ...]:
             inner.setdefault(owner, []).append(step)
         else:
             outer.append(replace(step, inner=tuple(inner.get(step.node.name, ()))))
-    return tuple(_with_spent(outer, output))
+    return tuple(_with_spent(outer, outputs))
 
 
-def _with_tails(steps: Sequence[Step], output: str, fusible: Set[str]) -> list[Step]:
+def _with_tails(steps: Sequence[Step], outputs: Set[str], fusible: Set[str]) -> list[Step]:
     """Steps that can be a tail are put into the sum that reads them, if nothing else does."""
     reads = Counter(source for step in steps for source in (step.node.inputs[slot] for slot in step.slots))
     by_name = {step.node.name: step for step in steps}
@@ -99,7 +99,7 @@ def _with_tails(steps: Sequence[Step], output: str, fusible: Set[str]) -> list[S
     for step in steps:
         if step.node.op == "add":
             sources = [step.node.inputs[slot] for slot in step.slots]
-            tails = [name for name in sources if name in fusible and reads[name] == 1 and name != output]
+            tails = [name for name in sources if name in fusible and reads[name] == 1 and name not in outputs]
             absorbed.update(tails)
             step = replace(step, tails=tuple(by_name[name] for name in tails))
         found.append(step)
@@ -142,10 +142,10 @@ def _there(program: Program, closed: Set[Gate]) -> dict[str, tuple[int, ...]]:
     return there
 
 
-def _needed(program: Program, there: Mapping[str, tuple[int, ...]], output: str) -> list[Step]:
-    if output not in there:
+def _needed(program: Program, there: Mapping[str, tuple[int, ...]], outputs: Set[str]) -> list[Step]:
+    if not outputs <= there.keys():
         return []
-    needed = {output}
+    needed = set(outputs)
     steps: list[Step] = []
     for node in reversed(program.nodes):
         if node.name in needed and node.name in there:
@@ -154,10 +154,10 @@ def _needed(program: Program, there: Mapping[str, tuple[int, ...]], output: str)
     return steps[::-1]
 
 
-def _with_spent(steps: list[Step], output: str) -> list[Step]:
+def _with_spent(steps: list[Step], outputs: Set[str]) -> list[Step]:
     last = {source: place for place, step in enumerate(steps) for source in step.reads}
     spent: dict[int, list[str]] = {}
     for name, place in last.items():
-        if name != output:
+        if name not in outputs:
             spent.setdefault(place, []).append(name)
     return [replace(step, spent=tuple(spent.get(place, ()))) for place, step in enumerate(steps)]

@@ -29,6 +29,7 @@ from hwnas.supernet.samplers.base import PathSampler
 from hwnas.supernet.shared import SharedWeights
 from hwnas.training.checkpoint import Checkpoint, Part, part_of_optimizer, weights_in
 from hwnas.training.device import make_fabric, scaler_of
+from hwnas.training.distill import Distillation, Teacher, check_teacher
 from hwnas.training.identity import identity_of
 from hwnas.training.logs import Log
 from hwnas.training.loop import Fitted, Hooks, fit
@@ -86,6 +87,7 @@ def train_supernet(
     budget: Budget,
     price: Price,
     recipe: Recipe = SUPERNET_RECIPE,
+    teacher: Teacher | None = None,
     paths_per_step: int = 1,
     seed: int = 0,
     device: str = "cpu",
@@ -99,6 +101,7 @@ def train_supernet(
     """Train ``shared`` in place on the images at ``indices`` until the budget is spent or the sampler has settled.
 
     Each step draws ``paths_per_step`` paths and gives each a batch of its own; their gradients are averaged. With a
+    ``teacher``, its logits are learned beside the labels. With a
     ``checkpoint`` (a .safetensors file, written every half minute and at the end) a killed training goes on from there,
     on the same budget, as if it had not been killed; :func:`load_shared` reads its weights. RunError if the file is of
     another space, seed, recipe or other data.
@@ -110,15 +113,21 @@ def train_supernet(
     optimizer = make_optimizer(shared.parameters(), recipe)
     saved = None
     if checkpoint is not None:
-        identity = identity_of(_facts(shared, classes, paths_per_step), arrays, indices, recipe=recipe, seed=seed)
+        facts = {**_facts(shared, classes, paths_per_step), "teacher": "" if teacher is None else teacher.identity}
+        identity = identity_of(facts, arrays, indices, recipe=recipe, seed=seed)
         saved = Checkpoint(checkpoint, identity, _parts(shared, optimizer, sampler, rng, tally), lines)
         saved.restore()
     spent = saved.spent if saved else Spent()
     loss_of = loss_for(recipe, arrays.masks[indices], classes, fabric.device)
     crop_hw = crop_of(recipe, arrays)
+    if teacher is not None:
+        check_teacher(teacher, classes)
+    distillation = None if teacher is None else Distillation.of(teacher, recipe, crop_hw)
     augmentation, start = augmentation_of(recipe, crop_hw), spent.steps * paths_per_step
     with Batches(arrays, indices, recipe.batch, augmentation, seed=seed, start=start, ahead=2) as batches:
-        step = _PathStep(shared, sampler, graph_of, price, loss_of, fabric, (3, *crop_hw), paths_per_step, rng, tally)
+        step = _PathStep(
+            shared, sampler, graph_of, price, loss_of, distillation, fabric, (3, *crop_hw), paths_per_step, rng, tally
+        )
         fitted = fit(
             lambda first: step(first, batches),
             _until_settled(batches, sampler),
@@ -160,6 +169,7 @@ class _PathStep:
     graph_of: GraphOf
     price: Price
     loss_of: Callable[[Tensor, Tensor], Tensor]
+    distillation: Distillation | None
     fabric: Fabric
     shape: Shape
     count: int
@@ -176,6 +186,8 @@ class _PathStep:
                 images = images.contiguous(memory_format=torch.channels_last)
                 logits = self.shared.run(graph, images, output=logits_node(graph))
                 loss = self.loss_of(logits, masks)
+                if self.distillation is not None:
+                    loss = loss + self.distillation(images, logits, masks)
             self.fabric.backward(loss / self.count)
             losses.append(loss.item())
             self.tally.price_ms += self.price(decisions)

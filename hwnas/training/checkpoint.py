@@ -173,14 +173,13 @@ class Checkpoint:
             ) from error
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """A divergence inside says that the last good state is in the file."""
+    def kept(self, *, as_weights: bool = True) -> Iterator[None]:
+        """A divergence inside says that the last good state is in the file, and whether it can be started from."""
         try:
             yield
         except DivergedError as error:
-            hint = (
-                f"{error.hint}; the state after step {self.spent.steps} is kept, to start from: --weights {self.path}"
-            )
+            where = f"to start from: --weights {self.path}" if as_weights else f"in {self.path}"
+            hint = f"{error.hint}; the state after step {self.spent.steps} is kept, {where}"
             raise DivergedError(error.message, hint) from error
 
 

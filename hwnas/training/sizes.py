@@ -34,10 +34,12 @@ def phases(recipe: Recipe, arrays: Arrays) -> list[tuple[tuple[int, int], float]
     return [*crops, ((height, width), 1.0)] if recipe.full_size > 0 else crops
 
 
-def logits_node(graph: OpGraph) -> str:
-    """The node whose value the last resize enlarges: a loss can do that itself, to the size that it needs."""
-    last = graph.node(graph.output)
-    return last.inputs[0] if last.op == "resize_bilinear" else graph.output
+def logits_node(graph: OpGraph, output: str | None = None) -> str:
+    """The node whose value the last resize before the output, or before ``output``, enlarges: a loss can do that
+    itself, to the size that it needs."""
+    name = output or graph.output
+    last = graph.node(name)
+    return last.inputs[0] if last.op == "resize_bilinear" else name
 
 
 def at_shape(network: Network, graph_at: GraphAt, shape: Shape) -> Network:

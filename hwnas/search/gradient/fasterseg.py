@@ -7,7 +7,10 @@ width cost while the other two are as they are (equations 4 and 5), and the thre
 
 Section 3.3: two architectures are searched on one supernet, which they share. The teacher is not bound by latency and
 has every layer at its full width; the student is, and learns from the teacher's logits beside the labels. The student's
-loss is its own plus the Kullback-Leibler divergence from the teacher's prediction at every pixel.
+loss is its own plus the Kullback-Leibler divergence from the teacher's prediction.
+
+As in the authors' search, each branch has a head of its own beside that of both together, whose losses are added up
+(option ``auxiliary``), and the loss is OHEM's.
 
 What differs. One way, one op and one width a layer are drawn a step by hard Gumbel-softmax (the authors compute all ops
 and draw widths); the budget is a constraint; the paper pretrains the supernet, here the first part of the time trains
@@ -19,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from hwnas.errors import HwnasError
@@ -33,6 +35,7 @@ from hwnas.spaces.relaxed import Probabilities
 from hwnas.supernet.mixing import Mixing, softmax
 from hwnas.supernet.relaxed import RelaxedNetwork
 from hwnas.training.checkpoint import Part
+from hwnas.training.distill import Distillation
 from hwnas.training.optimizer import make_optimizer
 from hwnas.training.sizes import logits_node
 
@@ -94,25 +97,17 @@ class Widest:
         return full
 
 
-class Distilled:
-    """The student's loss: the network's own, and its divergence from the teacher, drawn anew, at ``weight``."""
+class DrawnTeacher:
+    """Gives the logits of a network that is drawn from the teacher anew each time, on the weights that both share."""
 
-    def __init__(
-        self, base: Loss, network: RelaxedNetwork, teacher: Learned, mixing: Mixing, *, weight: float = 1.0
-    ) -> None:
-        self.base, self.network, self.teacher, self.mixing, self.weight = base, network, teacher, mixing, weight
+    def __init__(self, network: RelaxedNetwork, teacher: Learned, mixing: Mixing) -> None:
+        self.network, self.teacher, self.mixing = network, teacher, mixing
 
-    def __call__(self, weights: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        loss = self.base(weights, batch)
-        if not self.weight:
-            return loss
-        images, node = batch[0], logits_node(self.network.graph)
+    def __call__(self, images: Tensor) -> Tensor:
         with torch.no_grad():
-            drawn = {name: vector.detach() for name, vector in self.teacher.weights(self.mixing).items()}
-            wanted = F.log_softmax(self.network(images, drawn, output=node), dim=1)
-        found = F.log_softmax(self.network(images, weights, output=node), dim=1)
-        divergence = F.kl_div(found, wanted, log_target=True, reduction="none").sum(1).mean()
-        return loss + self.weight * divergence
+            drawn = self.teacher.weights(self.mixing)
+            found: Tensor = self.network(images, drawn, output=logits_node(self.network.graph))
+        return found
 
 
 class FasterSeg:
@@ -147,18 +142,20 @@ class FasterSeg:
 
 
 def prepare(order: Order) -> Prepared:
-    """Options: ``paths`` (sampled, soft), ``learn_from`` (0.2), ``distillation``, the weight of the divergence (1)."""
+    """Options: ``paths`` (sampled), ``learn_from`` (0.2), ``distillation``, the weight of the divergence (1),
+    ``auxiliary`` (1: branches have heads of their own)."""
     if not isinstance(order.space, FasterSegSpace):
         raise HwnasError(f"the method fasterseg searches branches and widths, not {order.space.name}")
-    network = network_of(order)
-    base = order.loss(network)
+    heads = bool(order.options.get("auxiliary", 1))
+    network = network_of(order, graph=order.space.supergraph(order.shape, order.classes, auxiliary=heads))
     student, teacher = (
         Logits(order.space.relaxation, seed=order.seed),
         Logits(order.space.relaxation, seed=order.seed + 1),
     )
     wide = Widest(teacher)
     mixing = mixing_of(order)
-    weight = float(order.options.get("distillation", 1.0))
+    weight, recipe = float(order.options.get("distillation", 1.0)), order.recipe
+    taught = Distillation(DrawnTeacher(network, wide, mixing), weight, recipe.temperature, recipe.loss_stride)
     rate, start = float(order.options.get("rate", RATE)), float(order.options.get("learn_from", LEARN_FROM))
 
     def bilevel(loss: Loss, logits: Learned, inner: Logits, **more: object) -> Bilevel:
@@ -168,12 +165,12 @@ def prepare(order: Order) -> Prepared:
 
     step = FasterSeg(
         bilevel(
-            Distilled(base, network, wide, mixing, weight=weight),
+            order.loss(network, taught) if weight else order.loss(network),
             student,
             student,
             expected_ms=fine_grained(order.expected_ms),
             budget=order.budget,
         ),
-        bilevel(base, wide, teacher),
+        bilevel(order.loss(network), wide, teacher),
     )
     return Prepared(step, network, make_optimizer(network.parameters(), order.recipe), teaching=step.teaching)

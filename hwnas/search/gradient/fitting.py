@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from hwnas.search.gradient.step import Batch, RelaxedStep
 from hwnas.supernet.relaxed import RelaxedNetwork
 from hwnas.training.checkpoint import Checkpoint, part_of_module, part_of_optimizer
 from hwnas.training.device import own_randomness, scaler_of, seed_step
+from hwnas.training.distill import Distillation
 from hwnas.training.identity import data_facts, identity_of
 from hwnas.training.logs import Log
 from hwnas.training.loop import Fitted, Hooks, fit
@@ -71,24 +72,43 @@ def halve(arrays: Arrays, indices: np.ndarray, classes: int, *, fraction: float 
 
 @dataclass(frozen=True)
 class SegmentationLoss:
-    """The loss of a relaxed network on a batch, on whatever device and in whatever precision ``fabric`` has."""
+    """The loss of a relaxed network on a batch, on whatever device and in whatever precision ``fabric`` has: against
+    the masks, that of its auxiliary outputs, and its distance from teachers."""
 
     network: RelaxedNetwork
     fabric: Fabric
     loss_of: Callable[[Tensor, Tensor], Tensor]
+    auxiliary_weight: float = 0.0
+    teachers: tuple[Distillation, ...] = ()
 
     @classmethod
     def of(
-        cls, network: RelaxedNetwork, fabric: Fabric, recipe: Recipe, arrays: Arrays, indices: np.ndarray, classes: int
+        cls,
+        network: RelaxedNetwork,
+        fabric: Fabric,
+        recipe: Recipe,
+        arrays: Arrays,
+        indices: np.ndarray,
+        classes: int,
+        teachers: Sequence[Distillation] = (),
     ) -> SegmentationLoss:
         """With the recipe's loss, and its class weights from the masks at ``indices``."""
-        return cls(network, fabric, loss_for(recipe, arrays.masks[indices], classes, fabric.device))
+        loss_of = loss_for(recipe, arrays.masks[indices], classes, fabric.device)
+        return cls(network, fabric, loss_of, recipe.auxiliary_weight, tuple(teachers))
 
     def __call__(self, weights: Mapping[str, Tensor], batch: Batch) -> Tensor:
         images, masks = self.fabric.to_device(batch)
+        graph = self.network.graph
+        outputs = [logits_node(graph), *(logits_node(graph, name) for name in graph.auxiliary)]
         with self.fabric.autocast():
             images = images.contiguous(memory_format=torch.channels_last)
-            return self.loss_of(self.network(images, weights, output=logits_node(self.network.graph)), masks)
+            logits, *hints = self.network.values(images, weights, outputs)
+            loss = self.loss_of(logits, masks)
+            for hint in hints:
+                loss = loss + self.auxiliary_weight * self.loss_of(hint, masks)
+            for distance in self.teachers:
+                loss = loss + distance(images, logits, masks)
+        return loss
 
 
 def crop_shape(recipe: Recipe, arrays: Arrays) -> tuple[int, int, int]:
@@ -130,7 +150,9 @@ def fit_relaxation(
         identity["relaxed_on"] = data_facts(arrays, halves.relaxation)
         parts = {"network": part_of_module(network), "optimizer": part_of_optimizer(optimizer), **step.parts()}
         saved = Checkpoint(checkpoint, identity, parts, lines)
-        saved.restore()
+        if not saved.restore():
+            lines.rewind(0)
+            saved.save(saved.spent)  # the last good state, should the first steps diverge
     spent = saved.spent if saved else Spent()
 
     def before(now: Spent, fraction: float) -> None:
@@ -143,7 +165,7 @@ def fit_relaxation(
         own_randomness(fabric.device),
         Batches(arrays, halves.weights, recipe.batch, augmentation, seed=seed, **given) as train,
         Batches(arrays, halves.relaxation, recipe.batch, augmentation, seed=seed + 1, **given) as val,
-        saved.kept() if saved else nullcontext(),
+        saved.kept(as_weights=False) if saved else nullcontext(),
     ):
         return fit(
             lambda pair: step.step(*pair),

@@ -17,16 +17,24 @@ from hwnas.training.recipe import Recipe
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+    from hwnas.training.distill import Distillation
+
+
+class MakeLoss(Protocol):
+    """Makes a network's loss, its distance from the method's own ``teachers`` among it."""
+
+    def __call__(self, network: RelaxedNetwork, *teachers: Distillation) -> Loss: ...
+
 
 @dataclass(frozen=True)
 class Order:
-    """``shape`` is (3, H, W) of the crops; ``loss`` makes a network's loss; ``costs`` are further expectations by name
-    (``macs``, ``params``), relative to their mean over the space. ``options`` are the method's own."""
+    """``shape`` is (3, H, W) of the crops; ``costs`` are further expectations by name (``macs``, ``params``), relative
+    to their mean over the space. ``options`` are the method's own."""
 
     space: RelaxedSpace
     shape: Shape
     classes: int
-    loss: Callable[[RelaxedNetwork], Loss]
+    loss: MakeLoss
     recipe: Recipe
     expected_ms: Expected
     budget: LatencyBudget

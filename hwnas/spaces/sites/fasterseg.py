@@ -135,10 +135,10 @@ class _Counting:
         merges = none.new_zeros((SCALES - 1, len(WIDTHS)))
         for layer, before, scale, after in self.possible["layers"]:
             often = self.shown["layers"][layer, before, scale, after]
-            width, behind = self._width(scale, layer), self._width(after, layer + 1)
+            width, next_width = self._width(scale, layer), self._width(after, layer + 1)
             op = self.meant[f"s{8 << scale}.layer{layer}.op"]
-            layers[scale, after] += often * op[:, None, None] * width[:, None] * behind
-            takes = _placed(op, after > scale, behind)
+            layers[scale, after] += often * op[:, None, None] * width[:, None] * next_width
+            takes = _placed(op, after > scale, next_width)
             if layer:
                 feeds = self._feeds(layer, before, scale)
                 edges[scale, :, :PLACED, :PLACED] += often * width[:, None, None] * feeds[:, :, None] * takes[:, None]

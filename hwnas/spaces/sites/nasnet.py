@@ -110,7 +110,11 @@ class NasnetSites:
                 op = meant[f"{role}.block{block}.op{place}"]
                 ops.append(kinds[:, None, None] * op[:, None] * combination)
                 taking.append(states)
-        unused = [math.prod(1 - states[state] for states in taking if state < len(states)) for state in range(MOST)]
+        one = taking[0].new_ones(())
+        unused = [
+            math.prod((1 - states[state] for states in taking if state < len(states)), start=one)
+            for state in range(MOST)
+        ]
         merged = [share * kind for share, kind in zip(unused[2:], combinations, strict=True)]
         return {
             "ops": torch.stack(ops).sum(0),
