@@ -41,18 +41,18 @@ def command(
 ) -> Answer:
     """Measure engines' latency: p50, p90, p99 and frames per second, with the timing contract.
 
-    Several artifacts, or --all, give one table, the fastest first.
+    Several artifacts, a folder of some, or --all give one table, the fastest first.
     """
-    from hwnas.cli import judging
+    from hwnas.cli import timing
     from hwnas.exporters.scopes import check_scope
 
     check_scope(scope)
     if compare:
         if len(artifacts) != 2:
             raise HwnasError(f"--compare takes two artifacts, not {len(artifacts)}", "give two")
-        return judging.compare_two(*artifacts)
-    if every or len(artifacts) > 1 or plot is not None:
-        return judging.time_many(shell, artifacts, scope=scope, threads=threads, seconds=seconds, plot=plot)
-    return judging.time_one(
+        return timing.compare_two(*artifacts)
+    if every or len(artifacts) > 1 or plot is not None or timing.is_collection(artifacts[0]):
+        return timing.time_many(shell, artifacts, scope=scope, threads=threads, seconds=seconds, plot=plot)
+    return timing.time_one(
         shell, artifacts[0], scope=scope, streams=streams, threads=threads, seconds=seconds, record=record
     )

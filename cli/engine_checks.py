@@ -82,8 +82,9 @@ def check_engines() -> list[Check]:
 
 
 def check_precisions() -> list[Check]:
-    """In which precisions each engine can be timed here; a small graph was run in each."""
+    """In which precisions each engine can be timed here, and on what; a small graph was run in each."""
     from hwnas.exporters.engine import ENGINES
+    from hwnas.exporters.engine_models import adapter_for
     from hwnas.exporters.proof import Proof, timed_engines
 
     checks = []
@@ -92,7 +93,8 @@ def check_precisions() -> list[Check]:
             if name not in ENGINES:  # of the others it is said that they are missing
                 checks.append(Check(name, "optional", found.message, found.hint))
         elif found.precisions:
-            checks.append(Check(f"{name} runs", "ok", ", ".join(found.precisions)))
+            device = adapter_for(name, "fp32").fingerprint()["device"]
+            checks.append(Check(f"{name} runs", "ok", f"{', '.join(found.precisions)} on {device}"))
         elif name not in ENGINES or ENGINES.get(name).available():
             problem = next(iter(found.problems.values()), "no small graph ran")
             checks.append(Check(f"{name} runs", "note", f"nothing: {problem}"))

@@ -1,25 +1,24 @@
-"""What the verbs ``benchmark`` and ``validate`` do: the engines of artifacts timed, compared and judged."""
+"""What the verb ``validate`` does: an artifact judged beside what is known of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwnas.cli import results
 from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
-from hwnas.cli.stages import exporting, validating
+from hwnas.cli.stages import validating
 from hwnas.cli.stages.data import open_validation_data
+from hwnas.cli.timing import artifact_path
 from hwnas.cli.verb import Shell
 from hwnas.data.base import open_dataset
 from hwnas.errors import ArtifactError, HwnasError
-from hwnas.exporters.artifact import MANIFEST, Artifact, open_artifact, record_measured
-from hwnas.exporters.benchmark import BenchmarkResult, benchmark
+from hwnas.exporters.artifact import Artifact, open_artifact
+from hwnas.exporters.build import weights_fingerprint
 from hwnas.exporters.criteria import Criteria
-from hwnas.exporters.streams import throughput
-from hwnas.files import read_json
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.model import TableModel
 from hwnas.latency.table import load_table
@@ -27,154 +26,54 @@ from hwnas.training.network_files import WEIGHTS, load_network
 from hwnas.zoo.catalog import resolve_genotype
 
 if TYPE_CHECKING:
+    from hwnas.compiler.network import Network
     from hwnas.training.views import Views
 
 
-def artifact_path(path: Path) -> Path:
-    """``path`` itself, or in a run directory the artifact that its budget binds."""
-    inside = path / "engine" / exporting.LOGITS
-    if inside.is_dir():
-        return inside
-    return path / exporting.LOGITS if (path / exporting.LOGITS).is_dir() else path
+@dataclass(frozen=True)
+class ReferenceOrder:
+    """What an artifact is to be compared with: the run given, else the one around it; the table given, else its own."""
 
+    run: Path | None = None
+    table: Path | None = None
+    needed: bool = False
+    """Whether the verdict depends on PyTorch's mIoU."""
 
-def artifacts_below(paths: Sequence[Path]) -> list[Path]:
-    """Every folder with a manifest in or below ``paths``, and every ``.onnx`` file given by its own name."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_file():
-            found.append(path)
-        elif path.is_dir():
-            found += sorted({manifest.parent for manifest in path.rglob(MANIFEST)})
-        else:
-            raise ArtifactError(f"there is no artifact {path}", "export one with `hwnas export`")
-    if not found:
-        raise ArtifactError(f"no artifact lies below {paths[0]}", f"an artifact is a folder that holds {MANIFEST}")
-    return list(dict.fromkeys(found))
-
-
-def time_one(
-    shell: Shell, artifact: Path, *, scope: str, streams: int, threads: int, seconds: float, record: bool
-) -> Answer:
-    """Latency of an artifact, and with several streams its throughput; its manifest keeps it with ``record``."""
-    opened = open_artifact(artifact_path(artifact))
-    timed = benchmark(opened, seconds=seconds, threads=threads, scope=scope, progress=shell.progress)
-    document: dict[str, Any] = {"artifact": str(opened.path), **timed.to_dict()}
-    if streams > 1:
-        together = throughput(opened, streams, threads=threads, seconds=seconds, scope=scope)
-        document["throughput"] = together.to_dict()
-    if record:
-        record_measured(opened, {"latency": timed.to_dict()})
-    return Answer(document, lambda console: results.print_benchmark(console, document))
-
-
-def time_many(
-    shell: Shell, paths: Sequence[Path], *, scope: str, threads: int, seconds: float, plot: Path | None
-) -> Answer:
-    """One table over all artifacts below ``paths``, the fastest first; those that cannot be opened say why.
-
-    The rounds of all are interleaved, so that a machine that drifts favours none of them.
-    """
-    rows, opened = [], []
-    for path in artifacts_below(paths):
-        try:
-            opened.append(open_artifact(path))
-        except HwnasError as error:
-            rows.append({"artifact": str(path), "status": error.message})
-    timed = _interleaved(shell, opened, scope=scope, threads=threads, seconds=seconds)
-    for artifact in opened:
-        rows.append(_row(artifact, timed.get(artifact.path)))
-    rows.sort(key=lambda row: row.get("p50_ms", float("inf")))
-    document = {"artifacts": rows, "scope": scope, "plot": None if plot is None else str(plot)}
-    if plot is not None:
-        from hwnas.report.scatter import draw_scatter, points_of
-
-        draw_scatter(points_of(rows), plot)
-    return Answer(document, lambda console: results.print_benchmarks(console, document))
-
-
-ROUNDS = 3
-
-
-def _interleaved(
-    shell: Shell, artifacts: Sequence[Artifact], *, scope: str, threads: int, seconds: float
-) -> dict[Path, BenchmarkResult | HwnasError]:
-    """The round of each artifact whose p50 is the median of its rounds, or what kept it from running."""
-    rounds: dict[Path, list[BenchmarkResult]] = {artifact.path: [] for artifact in artifacts}
-    failed: dict[Path, BenchmarkResult | HwnasError] = {}
-    with shell.progress.task("timing", ROUNDS * len(artifacts)) as task:
-        for number in range(ROUNDS):
-            for place, artifact in enumerate(artifacts):
-                if artifact.path in failed:
-                    continue
-                try:
-                    result = benchmark(artifact, seconds=seconds / ROUNDS, threads=threads, scope=scope)
-                    rounds[artifact.path].append(result)
-                except HwnasError as error:
-                    failed[artifact.path] = error
-                task.update(number * len(artifacts) + place + 1)
-    middle = {
-        path: sorted(results, key=lambda each: each.p50_ms)[len(results) // 2]
-        for path, results in rounds.items()
-        if path not in failed
-    }
-    return {**middle, **failed}
-
-
-def _row(artifact: Artifact, timed: BenchmarkResult | HwnasError | None) -> dict[str, Any]:
-    manifest = artifact.manifest
-    row: dict[str, Any] = {
-        "artifact": str(artifact.path.parent if manifest else artifact.path),
-        "engine": artifact.engine,
-        "precision": artifact.precision,
-        "output": manifest.output.get("kind") if manifest else None,
-        "bytes": sum(facts.bytes for facts in manifest.files.values()) if manifest else artifact.path.stat().st_size,
-        "miou": manifest.measured.get("miou") if manifest else None,
-    }
-    if isinstance(timed, BenchmarkResult):
-        return {**row, "status": "ok", **timed.to_dict()}
-    return {**row, "status": timed.message if timed is not None else "not timed"}
-
-
-OF_THE_ARTIFACT = frozenset({"engine", "engine_version", "precision"})
-"""Fields of a timing contract in which compared artifacts may differ: they are what is compared."""
-
-
-def compare_two(first: Path, second: Path) -> Answer:
-    """Two artifacts by what was measured of them before; refused if they were not timed in the same way."""
-    a, b = (_measured(path) for path in (first, second))
-    contracts = [TimingContract.from_dict(each["contract"]) for each in (a, b)]
-    differing = [name for name in contracts[0].differences(contracts[1]) if name not in OF_THE_ARTIFACT]
-    if differing:
-        described = "; ".join(
-            f"{name}: {getattr(contracts[0], name)}, {getattr(contracts[1], name)}" for name in differing
-        )
-        raise ArtifactError(
-            f"{first} and {second} were timed in different settings ({described})", "time both in the same way"
-        )
-    document = {
-        "first": a,
-        "second": b,
-        "speedup": a["p50_ms"] / b["p50_ms"],
-        "miou_difference": None if None in (a["miou"], b["miou"]) else b["miou"] - a["miou"],
-    }
-    return Answer(document, lambda console: results.print_comparison(console, document))
-
-
-def _measured(path: Path) -> dict[str, Any]:
-    """What ``benchmark --json`` printed into a file, or what the manifest of an artifact keeps."""
-    if path.suffix == ".json" and path.name != MANIFEST:
-        document = read_json(path, "benchmark")
-        if not isinstance(document, dict) or not {"artifact", "p50_ms", "contract"} <= set(document):
+    def found_for(self, artifact: Artifact) -> Reference:
+        """What there is; a run of other weights is an ArtifactError, and so is none where one is needed."""
+        around = (folder for folder in artifact.path.resolve().parents if (folder / WEIGHTS).is_file())
+        run = self.run or next(around, None)
+        if run is None:
+            if self.table is not None or self.needed:
+                wanting = f"{self.table} predicts from a genotype" if self.table else "a drop of mIoU is from PyTorch's"
+                raise ArtifactError(
+                    f"{wanting}, and {artifact.path} lies in no run directory", "give the run that it is of: --run DIR"
+                )
+            return Reference()
+        if not (run / WEIGHTS).is_file():
+            raise ArtifactError(f"{run} holds no {WEIGHTS}", "give the directory of a run that was trained")
+        network = load_network(resolve_genotype(str(run)), run / WEIGHTS)[0]
+        assert artifact.manifest is not None
+        if weights_fingerprint(network) != artifact.manifest.weights_fingerprint:
             raise ArtifactError(
-                f"{path} is not what `hwnas benchmark --json` prints", "give such a file or an artifact"
+                f"{artifact.path} was exported from other weights than those of {run}",
+                "export it again, or give the run that it is of: --run DIR",
             )
-        return {"miou": None, **document}
-    opened = open_artifact(artifact_path(path))
-    recorded: Mapping[str, Any] = opened.manifest.measured if opened.manifest else {}
-    if "latency" not in recorded:
-        raise ArtifactError(f"nothing was measured of {path} yet", "run `hwnas benchmark --record` on it first")
-    return {"artifact": str(opened.path), "miou": recorded.get("miou"), **recorded["latency"]}
+        table = self.table or (run / "table.json" if (run / "table.json").is_file() else None)
+        if table is None:
+            return Reference(run, network)
+        loaded = load_table(table)
+        return Reference(run, network, TableModel(loaded).predict(network.graph).latency_ms, loaded.contract)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """PyTorch's network of a run, and what a latency table predicts of it, as far as they are known."""
+
+    run: Path | None = None
+    network: Network | None = None
+    predicted_ms: float | None = None
+    predicted_by: TimingContract | None = None
 
 
 def validate(
@@ -183,53 +82,46 @@ def validate(
     artifact: Path,
     data: str,
     criteria: Criteria,
+    reference: ReferenceOrder,
     threads: int,
-    table: Path | None,
     video: Path | None = None,
     images: Path | None = None,
     junit: Path | None = None,
     views: Views | None = None,
 ) -> Answer:
-    """The verdict on an artifact; PyTorch's figures where the artifact lies in a run directory."""
-    path = artifact_path(artifact)
-    opened = open_artifact(path)
+    """The verdict on an artifact, beside PyTorch's figures where they are known."""
+    opened = open_artifact(artifact_path(artifact))
     if opened.manifest is None:
-        raise ArtifactError(f"{path} has no manifest beside it", "validate an artifact that `hwnas export` wrote")
-    height, width = opened.manifest.size_hw
+        raise ArtifactError(
+            f"{opened.path} has no manifest beside it", "validate an artifact that `hwnas export` wrote"
+        )
+    size_hw = opened.manifest.size_hw
     dataset = open_dataset(data)
     validating.check_classes(opened.manifest, dataset)
-    frames = _frames(video, images, (height, width), criteria, shell)
-    run = next((folder for folder in path.resolve().parents if (folder / WEIGHTS).is_file()), None)
-    network = load_network(resolve_genotype(run), run / WEIGHTS)[0] if run is not None else None
-    table = table or (run / "table.json" if run is not None and (run / "table.json").is_file() else None)
-    predicted_ms = predicted_by = None
-    if table is not None and network is None:
-        raise HwnasError(f"{table} predicts from a genotype, and {path} lies in no run directory", "leave --table out")
-    if table is not None and network is not None:
-        loaded = load_table(table)
-        predicted_ms, predicted_by = TableModel(loaded).predict(network.graph).latency_ms, loaded.contract
-    if views is not None and network is None:
+    frames = _frames(video, images, size_hw, criteria, shell)
+    known = reference.found_for(opened)
+    if views is not None and known.network is None:
         raise HwnasError(
-            f"several views of an image are PyTorch's to see, and {path} lies in no run directory",
-            "leave --eval-scales and --eval-flip out, or validate the run directory",
+            f"several views of an image are PyTorch's to see, and {opened.path} lies in no run directory",
+            "leave --eval-scales and --eval-flip out, or give the run that it is of: --run DIR",
         )
     verdict = validating.judge(
         opened,
         dataset,
-        (height, width),
+        size_hw,
         criteria=criteria,
-        network=network,
-        predicted_ms=predicted_ms,
-        predicted_by=predicted_by,
+        network=known.network,
+        predicted_ms=known.predicted_ms,
+        predicted_by=known.predicted_by,
         threads=threads,
         frames=frames,
         progress=shell.progress,
     )
     document = {"artifact": str(opened.path), **verdict.to_dict(), "views": None}
-    if views is not None and network is not None and run is not None:
-        arrays = open_validation_data(dataset, (height, width), shell.progress)
-        genotype, classes = resolve_genotype(run), len(dataset.classes)
-        document["views"] = validating.views_document(network, genotype, arrays, classes, views, shell.progress)
+    if views is not None and known.network is not None and known.run is not None:
+        arrays = open_validation_data(dataset, size_hw, shell.progress)
+        genotype, classes = resolve_genotype(str(known.run)), len(dataset.classes)
+        document["views"] = validating.views_document(known.network, genotype, arrays, classes, views, shell.progress)
     if junit is not None:
         from hwnas.report.junit import write_junit
 

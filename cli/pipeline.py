@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from hwnas.cli import results
 from hwnas.cli.deployment import Deployment
@@ -16,25 +14,17 @@ from hwnas.cli.documents import table_document
 from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
 from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares
-from hwnas.cli.stages import beforehand, exporting, profiling
-from hwnas.cli.stages.quantizing import Int8Options
-from hwnas.errors import HwnasError
-from hwnas.exporters.artifact import root_of
+from hwnas.cli.stages import beforehand, profiling
 from hwnas.exporters.engine import engine_named
 from hwnas.files import write_json
 from hwnas.latency.measure import Setting, device_fingerprint
 from hwnas.rundir import RunDir
 from hwnas.search.objective import Budget
-from hwnas.skeletons.base import expand
-from hwnas.training.network_files import load_network
 
 if TYPE_CHECKING:
     from hwnas.cli.stages.searching import StudyPlace
     from hwnas.cli.stages.workers import Workers
     from hwnas.cli.verb import Shell
-    from hwnas.compiler.network import Network as Module
-    from hwnas.data.base import ClassInfo
-    from hwnas.zoo.resolve import Network
 
 ENGINE = "onnxruntime"
 
@@ -180,103 +170,3 @@ def profile_missing(
     )
     document = table_document(output, table)
     return Answer(document, lambda console: results.print_table(console, document))
-
-
-@dataclass(frozen=True)
-class Order:
-    """What ``hwnas export`` is asked for beside the network."""
-
-    engine: str
-    precision: str
-    preprocess: bool
-    batch: int | None
-    """None: any number of images."""
-    data: str | None
-    """Where to calibrate, to judge int8 and to compare with PyTorch; noise is compared on without it."""
-    int8: Int8Options
-    runner: str | None
-    targets: tuple[str, ...] = ()
-
-
-def export(
-    shell: Shell,
-    network: Network,
-    *,
-    size_hw: tuple[int, int] | None,
-    classes: int | None,
-    weights: Path | None,
-    output: Path,
-    order: Order,
-) -> Answer:
-    """Both artifacts of a network, trained (``weights``, or a run's own) or with random weights."""
-    from hwnas.cli.stages import quantizing
-    from hwnas.exporters.runner import write_runner
-
-    quantizing.check_options(order.engine, order.precision, order.int8, order.data, order.targets)
-    module, infos = _module(network, size_hw, classes, weights, shell.seed)
-    height, width = module.graph.shape(module.graph.input)[1:]
-    images = np.random.default_rng(shell.seed).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
-    data = None
-    if order.data is not None:
-        data = quantizing.open_calibration_data(order.data, module, shell.progress)
-        images = np.ascontiguousarray(data.arrays.images[data.held[:4]])
-    prepared = quantizing.prepare(
-        module,
-        engine=order.engine,
-        precision=order.precision,
-        data=data,
-        int8=order.int8,
-        threads=1,
-        progress=shell.progress,
-    )
-    exported = exporting.export_both(
-        module,
-        network.genotype,
-        output,
-        classes=infos,
-        images=images,
-        trained=weights is not None,
-        threads=1,
-        progress=shell.progress,
-        form=exporting.Form(
-            prepared.model,
-            order.engine,
-            order.precision,
-            order.preprocess,
-            order.batch,
-            prepared.quantization,
-            order.targets,
-        ),
-    )
-    document = {**exporting.export_document(exported), "quantization": prepared.to_dict(), "runner": []}
-    if order.runner is not None:
-        folders = [root_of(artifact) for artifact in (exported.logits, exported.labels)]
-        document["runner"] = [str(path) for folder in folders for path in write_runner(order.runner, folder)]
-    return Answer(document, lambda console: results.print_export(console, document))
-
-
-def _module(
-    network: Network, size_hw: tuple[int, int] | None, classes: int | None, weights: Path | None, seed: int
-) -> tuple[Module, Sequence[ClassInfo]]:
-    """The network to export in evaluation mode, with its weights and classes, or with random weights and none."""
-    from hwnas.cli.options import DEFAULT_CLASSES
-    from hwnas.compiler.network import compile_graph
-    from hwnas.exporters.untrained import randomise
-    from hwnas.ir.passes.without_auxiliary import without_auxiliary
-
-    if weights is not None:
-        module, infos = load_network(network.genotype, weights)
-        trained_hw = module.graph.shape(module.graph.input)[1:]
-        if size_hw is not None and size_hw != trained_hw:
-            raise HwnasError(
-                f"the weights were trained for {trained_hw[0]}x{trained_hw[1]}",
-                "leave --size out, or train at that size",
-            )
-        return module.eval(), infos
-    size_hw = size_hw or network.size_hw
-    if size_hw is None:
-        raise HwnasError("an untrained network needs a size", "give --size HxW")
-    graph = expand(network.genotype, (3, *size_hw), classes or network.classes or DEFAULT_CLASSES)
-    module = compile_graph(without_auxiliary(graph), seed=seed)
-    randomise(module, seed)
-    return module.eval(), ()

@@ -137,12 +137,15 @@ def _print_views(console: Console, views: Document, width: int) -> None:
 
 def print_export(console: Console, document: Document) -> None:
     parity = document["parity"]
-    console.print(f"logits       {document['artifact']}", markup=False)
+    if document["artifact"] != document["labels_artifact"]:
+        console.print(f"logits       {document['artifact']}", markup=False)
     console.print(f"labels       {document['labels_artifact']}", markup=False)
-    console.print(
-        f"PyTorch      logits differ by up to {parity['max_relative']:.1e} of the greatest, "
-        f"{parity['equal_labels']:.2%} of the labels are equal"
+    logits = (
+        ""
+        if parity["max_relative"] is None
+        else (f"logits differ by up to {parity['max_relative']:.1e} of the greatest, ")
     )
+    console.print(f"PyTorch      {logits}{parity['equal_labels']:.2%} of the labels are equal")
     if document.get("quantization"):
         _print_forms(console, document["quantization"])
     for path in document.get("runner", ()):
@@ -157,6 +160,9 @@ def _print_forms(console: Console, quantization: Document) -> None:
         f"int8         {quantization['calibration']} over {quantization['images']} images of train; below, mIoU on "
         f"{quantization['judged_on']} held-out ones"
     )
+    if quantization["calibrations"]:
+        scores = ", ".join(f"{name} {miou:.2%}" for name, miou in quantization["calibrations"].items())
+        console.print(f"calibrations {scores}: mIoU of full int8")
     table = Table("form", "nodes in float", "mIoU", "p50 ms", "")
     for trial in quantization["trials"]:
         table.add_row(

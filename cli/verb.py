@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwnas.cli.criteria_options import CriteriaOptions, criteria_options
 from hwnas.cli.evaluator_options import EvaluatorOptions, evaluator_options
+from hwnas.cli.export_options import ExportOptions, export_options
 from hwnas.cli.network_options import NetworkOptions, network_options
 from hwnas.cli.output import (
     EXIT_BROKEN_PIPE,
@@ -68,7 +70,7 @@ def verb(*, example: str, resumable: bool = False) -> Callable[[Callable[..., An
     """Turn ``work(shell, …) -> Answer`` into a command that returns its exit code.
 
     A parameter of the type :class:`NetworkOptions` stands for the options that say which network is meant, one of
-    :class:`EvaluatorOptions` for those that say how candidates are evaluated.
+    :class:`EvaluatorOptions` for those that say how candidates are evaluated, and so on: see ``_GROUPS``.
 
     ``example`` ends the command's help. ``resumable``: the command has ``--resume``, which Ctrl-C then points to.
     """
@@ -195,7 +197,12 @@ def _signature_with_shared_options(work: Callable[..., Answer]) -> inspect.Signa
 
 _GROUPS: dict[Any, list[inspect.Parameter]] = {
     kind: list(inspect.signature(options, eval_str=True).parameters.values())
-    for kind, options in ((NetworkOptions, network_options), (EvaluatorOptions, evaluator_options))
+    for kind, options in (
+        (NetworkOptions, network_options),
+        (EvaluatorOptions, evaluator_options),
+        (ExportOptions, export_options),
+        (CriteriaOptions, criteria_options),
+    )
 }
 """Types of parameters that stand for several options."""
 

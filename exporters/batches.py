@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hwnas.exporters.onnx_export import NODE_KEY
+
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 COPIED = 0
 """In the shape that a Reshape is given: the input's own size."""
+
+BATCH_NODE = "batch"
+"""Under which node the ONNX nodes stand that count images; no op graph has it."""
 
 
 def batched(model: ModelProto, batch: int | None) -> ModelProto:
@@ -32,13 +37,14 @@ def batched(model: ModelProto, batch: int | None) -> ModelProto:
             first.dim_value = batch
     sizes, shapes = _given(copy, "Resize", 3), _given(copy, "Reshape", 1)
     if batch is None:
-        _resize_planes_only(copy)
+        _resize_as_many(copy, sizes)
+        _copy_sizes_of_zero(copy)
     for item in copy.graph.initializer:
         if item.name not in sizes | shapes:
             continue
         values = numpy_helper.to_array(item)
         if item.name in sizes:
-            changed = values[2:] if batch is None else np.concatenate([[batch], values[1:]])
+            changed = values[1:] if batch is None else np.concatenate([[batch], values[1:]])
         else:
             first_size = COPIED if batch is None else batch
             changed = np.concatenate([[first_size if values[0] == 1 else values[0]], values[1:]])
@@ -51,10 +57,34 @@ def _given(model: ModelProto, kind: str, slot: int) -> set[str]:
     return {node.input[slot] for node in model.graph.node if node.op_type == kind and len(node.input) > slot}
 
 
-def _resize_planes_only(model: ModelProto) -> None:
-    """Let every Resize name the axes that its sizes are of: height and width."""
+def _resize_as_many(model: ModelProto, sizes: set[str]) -> None:
+    """Put the number of images that came in before the sizes that every Resize is given, which then lack their first.
+
+    (That a Resize may name the axes that its sizes are of, ONNX Runtime forgets where it changes a graph's layout.)
+    """
     from onnx import helper
 
+    if not sizes:
+        return
+    number = f"{model.graph.input[0].name}_number"
+    made = [helper.make_node("Shape", [model.graph.input[0].name], [number], name="batch/Shape_1", start=0, end=1)]
+    made += [
+        helper.make_node("Concat", [number, name], [f"{name}_of_all"], name=f"batch/Concat_{place}", axis=0)
+        for place, name in enumerate(sorted(sizes), 1)
+    ]
     for node in model.graph.node:
-        if node.op_type == "Resize" and len(node.input) > 3:
-            node.attribute.append(helper.make_attribute("axes", [2, 3]))
+        node.input[:] = [f"{name}_of_all" if name in sizes else name for name in node.input]
+    for node in made:
+        node.metadata_props.add(key=NODE_KEY, value=BATCH_NODE)
+    rest = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*made, *rest])
+
+
+def _copy_sizes_of_zero(model: ModelProto) -> None:
+    """Let :data:`COPIED` mean what it does in every Reshape; the exporter writes them so that it means no pixels."""
+    for node in model.graph.node:
+        if node.op_type == "Reshape":
+            kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
+            del node.attribute[:]
+            node.attribute.extend(kept)

@@ -12,6 +12,7 @@ from hwnas import __version__
 from hwnas.data.base import ClassInfo
 from hwnas.errors import ArtifactError
 from hwnas.exporters.artifact import GENOTYPE, MANIFEST, Artifact, FileFacts, Manifest, facts_of, write_manifest
+from hwnas.exporters.blame import blamed
 from hwnas.exporters.ends import Ends
 from hwnas.exporters.engine import Engine, check_precision, engine_named
 from hwnas.exporters.onnx_export import OPSET, network_as_onnx, onnx_bytes
@@ -57,15 +58,18 @@ def export_artifact(
         raise ArtifactError(f"the network has {graph.shape(graph.output)[0]} classes, not {len(classes)}")
     check_precision(engine, precision)
     backend = engine_named(engine)
-    targets = _targets(backend, targets)
+    bound_to = _targets(backend, targets)
     fingerprints = {"genotype": fingerprint(genotype), "weights": weights_fingerprint(network)}
     onnx_path = directory / "model.onnx"
     finished = _labelled(ends.put_on(model if model is not None else network_as_onnx(network)), fingerprints)
     (directory / MANIFEST).unlink(missing_ok=True)
     write_bytes(onnx_path, finished)
     save_genotype(genotype, directory / GENOTYPE)
-    bound = {"targets": targets} if isinstance(backend, TensorRtEngine) else {}
-    entry = backend.build(onnx_path, precision=precision, out_dir=directory, **bound)
+    named = {"targets": targets} if isinstance(backend, TensorRtEngine) else {}
+    try:
+        entry = backend.build(onnx_path, precision=precision, out_dir=directory, **named)
+    except ArtifactError as error:
+        raise blamed(error, onnx_path, graph) from error
     manifest = Manifest(
         name=genotype.name,
         engine=engine,
@@ -79,7 +83,7 @@ def export_artifact(
         input=ends.describe_input(graph.shape(graph.input)),
         output=ends.describe_output(graph.shape(graph.output)),
         quantization=quantization or {},
-        targets=targets,
+        targets=bound_to,
         classes=tuple(classes),
         device=device_fingerprint(),
         trained=trained,

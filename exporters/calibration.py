@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,7 @@ def collect_ranges(
     with (
         tempfile.TemporaryDirectory(prefix="hwnas-") as folder,
         (progress or Silent()).task("calibrating", len(images)) as task,
+        redirect_stdout(io.StringIO()),  # the calibrators print what they do
     ):
         path = Path(folder) / "float.onnx"
         path.write_bytes(model.SerializeToString())

@@ -7,7 +7,7 @@ that it gains. Each is built, run on labelled images and timed as a whole; no mi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +111,27 @@ def compare_forms(
     if mixes:
         trials += mixes_of(_parts(bench, judged_on.images[:SENSITIVITY_IMAGES], progress))
     return _run_all(bench, trials, judged_on, progress or Silent())
+
+
+def compare_calibrations(
+    benches: Mapping[str, Bench], judged_on: Labelled, progress: Progress | None = None
+) -> dict[str, float]:
+    """mIoU (0 to 1) of the whole network in int8 by each calibration's ranges, on the engine.
+
+    Those in which the engine cannot run it are left out.
+    """
+    scores = {}
+    with (progress or Silent()).task("comparing calibrations", len(benches)) as task:
+        for number, (name, bench) in enumerate(benches.items()):
+            try:
+                path, _ = bench.build(Trial(FULL, ()))
+                with engine_named(bench.engine).open(path, threads=bench.threads) as session:
+                    score = evaluate_engine(session, judged_on.images, judged_on.masks, judged_on.classes)
+                scores[name] = score.miou
+            except ArtifactError:  # an engine that cannot run the whole in int8 may run a mix
+                pass
+            task.update(number + 1, name)
+    return scores
 
 
 def choose(trials: Sequence[Trial], max_drop: float) -> Trial:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwnas.errors import ArtifactError, HwnasError
+from hwnas.exporters.blame import instead_of
 from hwnas.files import write_bytes
 from hwnas.shapes import Shape, format_shape
 
@@ -247,7 +248,7 @@ def _blamed(network: Network, error: Exception) -> ArtifactError:
         try:
             export_modules([(child, graph.input_shapes(name))], names=[f"node {name!r} ({node.op})"])
         except ArtifactError as blame:
-            return blame
+            return ArtifactError(blame.message, instead_of(node.op))
     return ArtifactError(f"the network cannot be exported to ONNX: {error}")
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.errors import ArtifactError, MissingPackage
-from hwnas.exporters.engine import ENGINES, PRECISIONS, Availability, Port, Session, check_image
+from hwnas.exporters.engine import ANY, ENGINES, PRECISIONS, Availability, Port, Session, check_image
 from hwnas.exporters.graph_form import check_form
 from hwnas.latency.measure import MeasureError, openvino_compiled
 from hwnas.optional import require
@@ -137,9 +137,14 @@ def _one_line_errors() -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    """OpenVINO's errors begin with lines of source code places; the last line is what went wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+TELLING = ("No conversion rule found", "ONNX node '")
+"""What is in the line of an error of OpenVINO's ONNX reader that says of which node it is."""
+
+
+    """OpenVINO's errors begin with lines of source code places; what went wrong is in a telling line, or the last."""
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
+    told = [line for sign in TELLING for line in lines if sign in line]
+    return (told or lines[-1:] or [type(error).__name__])[0]
 
 
 def _core() -> Core:
@@ -161,16 +166,18 @@ def _precision_of(model: Model) -> str:
 
 def _check_ends(compiled: CompiledModel, path: Path) -> None:
     ends = [*compiled.inputs, *compiled.outputs]
-    if len(ends) != 2 or any(end.partial_shape.is_dynamic for end in ends):
+    if len(ends) != 2 or any(size.is_dynamic for end in ends for size in list(end.partial_shape)[1:]):
         raise ArtifactError(
-            f"{path} must have one input and one output of static shapes", "export it with `hwnas export`"
+            f"{path} must have one input and one output of static shapes, but for the number of images",
+            "export it with `hwnas export`",
         )
 
 
 def port_of(end: Any) -> Port:
     """An input or output of a compiled model."""
     kind = end.get_element_type().get_type_name()
-    return Port(str(end.get_any_name()), tuple(end.shape), _DTYPES.get(kind, str(kind)))
+    sizes = tuple(ANY if size.is_dynamic else size.get_length() for size in end.partial_shape)
+    return Port(str(end.get_any_name()), sizes, _DTYPES.get(kind, str(kind)))
 
 
 ENGINES.register("openvino", OpenVinoEngine())

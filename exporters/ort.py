@@ -8,6 +8,7 @@ never executed.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import numpy as np
 from hwnas.errors import ArtifactError, MissingPackage
 from hwnas.exporters.engine import ANY, ENGINES, Availability, Port, Session, check_image
 from hwnas.exporters.graph_form import check_form
+from hwnas.exporters.onnx_export import OPSET
 from hwnas.files import write_bytes, write_with
 from hwnas.latency.measure import onnxruntime_options, onnxruntime_session
 from hwnas.optional import require
@@ -104,10 +106,11 @@ def open_session(
     try:
         session: InferenceSession = onnxruntime_session(path, options, provider)
     except Exception as error:  # onnxruntime raises many types, none of them public
-        line = str(error).strip().splitlines()[0]
-        raise ArtifactError(
-            f"ONNX Runtime cannot open {path}: {line}", "the file is damaged or needs a newer onnxruntime"
-        ) from error
+        line = _line(error)
+        hint = "the file is damaged or needs a newer onnxruntime"
+        if "opset" in line:
+            hint += f"; `hwnas export` writes opset {OPSET}"
+        raise ArtifactError(f"ONNX Runtime cannot open {path}: {line}", hint) from error
     ends = [*session.get_inputs(), *session.get_outputs()]
     if len(ends) != 2 or any(not isinstance(size, int) for end in ends for size in end.shape[1:]):
         raise ArtifactError(
@@ -115,6 +118,16 @@ def open_session(
             "export it with `hwnas export`",
         )
     return session
+
+
+NOISE = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed:|/onnxruntime_src/\S+ .*?\) (?=[A-Z])"
+)
+"""What ONNX Runtime puts before what went wrong: codes, the path, a place in its source."""
+
+
+def _line(error: Exception) -> str:
+    return NOISE.sub("", (str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def _half(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Does an engine compute what PyTorch computes? Compared in order: shape, type, values, labels."""
+"""Does an engine compute what PyTorch computes? Compared in order: names, shapes, types, values, labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwnas.exporters.inputs import outputs_of
 
 if TYPE_CHECKING:
     from hwnas.compiler.network import Network
-    from hwnas.exporters.artifact import Artifact
+    from hwnas.exporters.artifact import Artifact, Manifest
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,21 @@ def check_parity(network: Network, artifact: Artifact, images: np.ndarray, *, th
     from hwnas.exporters.torch_eager import TorchSession
 
     with artifact.open(threads=threads) as session:
+        if artifact.manifest is not None and (differing := contract_differences(artifact.manifest, session)):
+            return Parity(differing)
         tolerance = TOLERANCES.get(artifact.precision, EXACT)
         return compare_sessions(TorchSession(network), session, images, tolerance=tolerance)
+
+
+def contract_differences(manifest: Manifest, session: Session) -> tuple[str, ...]:
+    """Where an opened engine is not what its manifest promises: names, else shapes, else types of its two ends."""
+    ends = (("input", manifest.input, session.input), ("output", manifest.output, session.output))
+    kinds = (("names", "name", str), ("shape", "shape", _text), ("type", "dtype", str))
+    for kind, field, text in kinds:
+        pairs = [(end, text(getattr(port, field)), text(said[field])) for end, said, port in ends]
+        if found := [f"{kind}: the engine's {end} is {has}, not {wants}" for end, has, wants in pairs if has != wants]:
+            return tuple(found)
+    return ()
 
 
 def compare_sessions(

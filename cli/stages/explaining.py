@@ -163,7 +163,7 @@ def check_table(table: LatencyTable, subject: Subject, threads: int, *, force: b
 def _facts(onnx_path: Path) -> tuple[tuple[int, int], int | None, bool]:
     """(size, number of classes if the file says it, whether it is quantized) of an ONNX file."""
     from google.protobuf.message import DecodeError
-    from onnx import load
+    from onnx import TensorProto, load
 
     from hwnas.exporters.graph_form import is_quantized
 
@@ -176,8 +176,10 @@ def _facts(onnx_path: Path) -> tuple[tuple[int, int], int | None, bool]:
         for value in [*model.graph.input, *model.graph.value_info, *model.graph.output]
     }
     image = shapes[model.graph.input[0].name] if model.graph.input else []
-    if len(image) != 4 or not all(image):
-        raise ArtifactError(f"{onnx_path} does not take one image of a fixed size", "export it with `hwnas export`")
+    if len(image) != 4 or not all(image[1:]):  # of any number
+        raise ArtifactError(f"{onnx_path} does not take images of a fixed size", "export it with `hwnas export`")
+    pixels = model.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
+    height, width = image[1:3] if pixels else image[2:]
     scores = next((node.input[0] for node in model.graph.node if node.op_type == "ArgMax"), model.graph.output[0].name)
     found = shapes.get(scores, [])
-    return (image[2], image[3]), (found[1] if len(found) == 4 else None), is_quantized(model)
+    return (height, width), (found[1] if len(found) == 4 else None), is_quantized(model)

@@ -15,6 +15,7 @@ from hwnas.exporters.artifact import Artifact, root_of
 from hwnas.exporters.build import export_artifact
 from hwnas.exporters.onnx_export import network_as_onnx
 from hwnas.exporters.parity import Parity, check_parity
+from hwnas.exporters.staging import staged
 from hwnas.exporters.tensorrt_engine import compute_capability
 from hwnas.ir.genotype import Genotype
 
@@ -44,10 +45,12 @@ class Form:
 
 @dataclass(frozen=True)
 class Exported:
-    """``logits`` is the artifact that budgets bind; ``labels`` the same network with its argmax inside."""
+    """What was written: ``logits``, the artifact that budgets bind, and ``labels``, the same with its argmax inside.
 
-    logits: Artifact
-    labels: Artifact
+    ``parity`` is of the first of them.
+    """
+
+    artifacts: Mapping[str, Artifact]
     parity: Parity
 
 
@@ -62,21 +65,22 @@ def export_both(
     threads: int,
     progress: Progress,
     form: Form | None = None,
+    kinds: Sequence[str] = (LOGITS, LABELS),
 ) -> Exported:
     """Write ``folder/logits`` and ``folder/labels``; compare both with PyTorch on uint8 ``images`` (N, H, W, 3).
 
-    An engine that disagrees with PyTorch, more than its precision allows, is an ArtifactError with the first
-    difference.
+    An engine that cannot be built, or disagrees with PyTorch more than its precision allows, is an ArtifactError with
+    the first difference, and ``folder`` is left as it was.
     """
     form = form or Form(network_as_onnx(network))
     artifacts: dict[str, Artifact] = {}
     found: dict[str, Parity] = {}
-    with progress.task("export and compare with PyTorch", 2) as task:
-        for number, kind in enumerate((LOGITS, LABELS)):
-            artifacts[kind] = export_artifact(
+    with progress.task("export and compare with PyTorch", len(kinds)) as task, staged(folder) as scratch:
+        for number, kind in enumerate(kinds):
+            made = export_artifact(
                 network,
                 genotype,
-                folder / kind,
+                scratch / kind,
                 engine=form.engine,
                 precision=form.precision,
                 argmax=kind == LABELS,
@@ -88,14 +92,15 @@ def export_both(
                 classes=classes,
                 trained=trained,
             )
-            found[kind] = check_parity(network, _runnable(artifacts[kind]), images, threads=threads)
+            found[kind] = check_parity(network, _runnable(made), images, threads=threads)
+            artifacts[kind] = replace(made, path=folder / made.path.relative_to(scratch))
             if not found[kind].ok:
                 raise ArtifactError(
                     f"the engine {artifacts[kind].path} disagrees with PyTorch: {found[kind].differences[0]}",
                     "this is a fault of the export: please report it with the genotype",
                 )
             task.update(number + 1)
-    return Exported(artifacts[LOGITS], artifacts[LABELS], found[LOGITS])
+    return Exported(artifacts, found[kinds[0]])
 
 
 def _runnable(artifact: Artifact) -> Artifact:
@@ -109,12 +114,14 @@ def _runnable(artifact: Artifact) -> Artifact:
 
 def export_document(exported: Exported) -> dict[str, Any]:
     """JSON of what was written and how nearly it agrees with PyTorch."""
+    first = next(iter(exported.artifacts.values()))
+    figures = {name: None if value != value else value for name, value in asdict(exported.parity).items()}
     return {
-        "artifact": str(root_of(exported.logits)),
-        "labels_artifact": str(root_of(exported.labels)),
-        "engine": exported.logits.engine,
-        "precision": exported.logits.precision,
-        "parity": asdict(exported.parity),
+        "artifact": str(root_of(first)),
+        "labels_artifact": str(root_of(exported.artifacts[LABELS])),
+        "engine": first.engine,
+        "precision": first.precision,
+        "parity": figures,
     }
 
 

@@ -374,6 +374,10 @@ def _open_openvino(model: bytes, setting: Setting) -> Opened:
     return Opened(lambda: request.infer(feeds, share_inputs=True))
 
 
+CAPTURE_OF_THIS_THREAD = 1
+"""``CU_STREAM_CAPTURE_MODE_THREAD_LOCAL``: other threads may do what cannot be recorded meanwhile."""
+
+
 class Gpu:
     """The first NVIDIA GPU, a stream on it and that stream's clock, through the driver's library."""
 
@@ -404,6 +408,18 @@ class Gpu:
         self._call("cuEventSynchronize", self._end)
         self._call("cuEventElapsedTime", ctypes.byref(elapsed), self._begin, self._end)
         return elapsed.value
+
+    def recorded(self, queue: Callable[[], object]) -> Callable[[], None]:
+        """What ``queue`` queues on the stream, recorded as a CUDA graph: a call queues all of it at once.
+
+        ``queue`` must have run before, since what is loaded or allocated at a first run cannot be recorded.
+        """
+        graph, launchable = ctypes.c_void_p(), ctypes.c_void_p()
+        self._call("cuStreamBeginCapture_v2", self.stream, CAPTURE_OF_THIS_THREAD)
+        queue()
+        self._call("cuStreamEndCapture", self.stream, ctypes.byref(graph))
+        self._call("cuGraphInstantiateWithFlags", ctypes.byref(launchable), graph, ctypes.c_ulonglong(0))
+        return lambda: self._call("cuGraphLaunch", launchable, self.stream)
 
     def buffer(self, size: int) -> int:
         """Address of ``size`` bytes on the GPU; they are there as long as this object."""
@@ -451,7 +467,7 @@ def tensorrt_engine(trt: Any, model: bytes, targets: Sequence[str] = ()) -> Any:
 
 
 class TensorRtRun:
-    """A serialized engine on the first GPU; called, it queues one run on the GPU's stream.
+    """A serialized engine on the first GPU; called, it queues one run on the GPU's stream, recorded as a CUDA graph.
 
     ``ends`` are its inputs and outputs as (name, shape, numpy type), ``places`` their addresses on the GPU by name.
     """
@@ -470,8 +486,13 @@ class TensorRtRun:
         self.places = {name: self.gpu.buffer(int(np.prod(shape)) * dtype.itemsize) for name, shape, dtype in self.ends}
         for name, place in self.places.items():
             self._context.set_tensor_address(name, place)
+        self._queue()
+        self._launch = self.gpu.recorded(self._queue)
 
     def __call__(self) -> None:
+        self._launch()
+
+    def _queue(self) -> None:
         self._context.execute_async_v3(self.gpu.stream.value)
 
 

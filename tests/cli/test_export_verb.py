@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from commands import promised, run
-from small_world import SIZE, folder_data
+from small_world import SIZE, folder_data, snapshot
 
+from hwnas.cli.stages import exporting
 from hwnas.exporters.artifact import open_artifact
 from hwnas.exporters.engine import ENGINES
+from hwnas.exporters.parity import Parity
 
 NET = ["fast-scnn", "--size", SIZE, "--classes", "2", "--random-weights"]
 
@@ -48,23 +50,41 @@ def test_pixels_in_batches_with_a_program_beside(tmp_path: Path) -> None:
 
 
 def test_int8_is_calibrated_on_train_and_compared_with_fp32(data: str, tmp_path: Path) -> None:
-    words = ["--precision", "int8", "--data", data, "--calibration-images", "3"]
+    words = ["--precision", "int8", "--data", data, "--calibration-images", "3", "--calibration", "minmax,percentile"]
     made = export(tmp_path / "e", *words)
     found = made["quantization"]
-    assert (found["calibration"], found["images"], found["chosen"]) == ("minmax", 3, "int8")
+    assert (found["images"], found["chosen"]) == (3, "int8")
+    assert set(found["calibrations"]) == {"minmax", "percentile"}
+    assert found["calibrations"][found["calibration"]] == max(found["calibrations"].values())
     assert [trial["name"] for trial in found["trials"]] == ["fp32", "int8"]
     assert all(0 <= trial["miou"] <= 1 and trial["p50_ms"] > 0 for trial in found["trials"])
     artifact = open_artifact(tmp_path / "e" / "logits")
     assert artifact.precision == "int8" and artifact.manifest is not None
-    assert artifact.manifest.quantization == {"calibration": "minmax", "images": 3, "float_nodes": []}
+    facts = {"calibration": found["calibration"], "images": 3, "float_nodes": []}
+    assert artifact.manifest.quantization == facts
     assert artifact.path.stat().st_size < 3e6  # 1.1 million weights in a byte each
 
 
 @pytest.mark.skipif(not ENGINES.get("openvino").available(), reason="openvino is not installed")
-def test_openvino(tmp_path: Path) -> None:
-    made = export(tmp_path / "e", "--engine", "openvino")
-    assert made["artifact"] == str(tmp_path / "e" / "logits")
-    assert (tmp_path / "e" / "logits" / "model_openvino_model" / "model.bin").is_file()
+def test_openvino_of_any_number_of_images_to_labels_alone(tmp_path: Path) -> None:
+    made = export(tmp_path / "e", "--engine", "openvino", "--dynamic-batch", "--argmax")
+    labels = tmp_path / "e" / "labels"
+    assert made["artifact"] == made["labels_artifact"] == str(labels)
+    assert made["parity"]["max_relative"] is None and made["parity"]["equal_labels"] > 0.999
+    assert (labels / "model_openvino_model" / "model.bin").is_file() and not (tmp_path / "e" / "logits").exists()
+    artifact = open_artifact(labels)
+    assert artifact.manifest is not None and artifact.manifest.input["shape"] == [-1, 3, 64, 96]
+    timed = run("benchmark", tmp_path / "e", "--seconds", "0.2")
+    assert timed.code == 0 and timed.document["artifact"] == str(artifact.path)
+
+
+def test_an_engine_that_disagrees_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export(tmp_path / "e")
+    before = snapshot(tmp_path)
+    monkeypatch.setattr(exporting, "check_parity", lambda *arguments, **options: Parity(("values: they differ",)))
+    message, _ = refused("-o", tmp_path / "e", "--seed", "1")
+    assert "values: they differ" in message
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -76,7 +96,8 @@ def test_openvino(tmp_path: Path) -> None:
         (["--engine", "onnxruntim"], "onnxruntim", "onnxruntime"),
         (["--max-miou-drop", "0.5"], "--precision int8", ""),
         (["--dynamic-batch", "--batch", "2"], "--dynamic-batch", ""),
-        (["--dynamic-batch", "--engine", "openvino"], "--dynamic-batch", ""),
+        (["--dynamic-batch", "--engine", "tensorrt-rtx"], "--dynamic-batch", "openvino"),
+        (["--precision", "int8", "--calibration", "mean", "--data", "streets"], "no calibration 'mean'", "minmax"),
         (["--runner", "rust"], "no runner 'rust'", "python"),
         (["--target", "sm86"], "not bound to a GPU", "--target"),
         (["--precision", "int8", "--data", "folder:nowhere"], "nowhere", ""),

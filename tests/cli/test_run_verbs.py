@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import promised, run
 from small_world import SIZE, SPACE, folder_data
+
+from hwnas.cli import timing
 
 NET = "fast-scnn"
 
@@ -75,6 +78,26 @@ def test_validate_of_an_artifact_by_itself(exported: dict[str, Any], data: str) 
     assert judged["budget_ms"] == 1000
 
 
+def test_pytorchs_figures_are_those_of_the_run_that_is_named(
+    trained: dict[str, Any], exported: dict[str, Any], data: str, tmp_path: Path
+) -> None:
+    """The engine lies outside of its run."""
+    words = ["validate", exported["artifact"], "--data", data, "--budget", "1s", "--max-miou-drop", "0.5"]
+    judged = answer(*words, "--run", trained["run"])
+    assert judged["miou_torch"] == pytest.approx(judged["miou"], abs=0.005)
+    assert "mIoU" in {check["name"] for check in judged["checks"]}
+    unknown = run(*words)
+    assert unknown.code == 2 and "--run DIR" in unknown.document["hint"]
+    nowhere = run(*words, "--run", tmp_path)
+    assert nowhere.code == 2 and "weights.safetensors" in nowhere.document["error"]
+    other = tmp_path / "other"
+    shutil.copytree(exported["artifact"], other)
+    manifest = json.loads((other / "hwnas.json").read_text())
+    (other / "hwnas.json").write_text(json.dumps({**manifest, "weights_fingerprint": "0" * 64}))
+    refused = run("validate", other, *words[2:], "--run", trained["run"])
+    assert refused.code == 2 and "other weights" in refused.document["error"]
+
+
 def test_benchmark_of_a_truncated_engine_is_refused(exported: dict[str, Any], tmp_path: Path) -> None:
     engine = tmp_path / "logits"
     engine.mkdir()
@@ -103,6 +126,8 @@ def test_profile_makes_a_table_that_predicts(tmp_path: Path) -> None:
 def test_benchmark_of_several_gives_one_table(exported: dict[str, Any], data: str, tmp_path: Path) -> None:
     answer("validate", exported["artifact"], "--data", data, "--budget", "1s")
     folder = Path(exported["artifact"]).parent
+    shutil.copytree(folder / "logits", tmp_path / "several" / "one")
+    assert [timing.is_collection(path) for path in (tmp_path, folder, folder / "logits")] == [True, False, False]
     plot = tmp_path / "plot.svg"
     ended = run("benchmark", folder, "--all", "--seconds", "0.3", "--plot", plot)
     assert ended.code == 0, ended.document

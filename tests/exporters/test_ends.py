@@ -15,10 +15,13 @@ from hwnas.exporters.benchmark import benchmark
 from hwnas.exporters.build import export_artifact
 from hwnas.exporters.ends import Ends
 from hwnas.exporters.engine import ANY, ENGINES
+from hwnas.exporters.inputs import outputs_of
 from hwnas.exporters.onnx_export import network_as_onnx
 from hwnas.exporters.parity import check_parity
 from hwnas.exporters.profiler import PROFILERS
+from hwnas.exporters.quantized import quantized_to_time
 from hwnas.exporters.scopes import inside_of, labels_of
+from hwnas.exporters.torch_eager import TorchSession
 from tests.exporters.nets import CLASSES, SIZE_HW
 
 FILES = [name for name in ("onnxruntime", "openvino") if ENGINES.get(name).available()]
@@ -91,14 +94,38 @@ def test_artifacts_say_what_they_take_and_agree(engine, ends, network, genotype,
     assert result.ok and result.images == len(images), result.differences
 
 
-def test_any_number_of_images(network, genotype, model, images, tmp_path: Path) -> None:
-    artifact = export_artifact(network, genotype, tmp_path, batch=None, model=model)
+@pytest.mark.parametrize("engine", FILES)
+def test_any_number_of_images(engine, network, genotype, model, images, tmp_path: Path) -> None:
+    artifact = export_artifact(network, genotype, tmp_path, engine=engine, batch=None, model=model)
+    pytorch = np.concatenate(list(outputs_of(TorchSession(network), images[:3])))
     with artifact.open() as session:
-        assert session.input.shape[0] == ANY and session.input.batch == 1
-        assert session.run(normalize_array(images)).shape == (4, 5, *SIZE_HW)
+        assert session.input.shape[0] == session.output.shape[0] == ANY and session.input.batch == 1
+        for count in (1, 2, 3):
+            together = session.run(normalize_array(images[:count]))
+            np.testing.assert_allclose(together, pytorch[:count], rtol=1e-3, atol=1e-4)
         with pytest.raises(ArtifactError, match="Nx3x70x102"):
             session.run(normalize_array(images[:0]))
     assert check_parity(network, artifact, images).ok
+
+
+@pytest.mark.parametrize("engine", FILES)
+def test_any_number_of_pixels_to_labels_in_int8(engine, network, genotype, model, images, tmp_path: Path) -> None:
+    artifact = export_artifact(
+        network,
+        genotype,
+        tmp_path,
+        engine=engine,
+        precision="int8",
+        argmax=True,
+        preprocess=True,
+        batch=None,
+        model=quantized_to_time(model),
+        classes=CLASSES,
+    )
+    with artifact.open() as session:
+        apart = np.concatenate([session.run(images[i : i + 1]).copy() for i in range(3)])
+        for count in (2, 3):
+            assert (session.run(images[:count]) == apart[:count]).mean() > 0.999  # sums of another order, now and then
 
 
 def test_frames_per_second_count_the_batch(network, genotype, model, tmp_path: Path) -> None:
@@ -120,7 +147,8 @@ def test_a_precision_that_an_engine_lacks_names_those_it_has(network, genotype, 
 
 
 @pytest.mark.parametrize("engine", FILES)
-def test_engines_of_pixels_are_profiled(engine, network, genotype, model, tmp_path: Path) -> None:
-    artifact = export_artifact(network, genotype, tmp_path, engine=engine, preprocess=True, batch=2, model=model)
+@pytest.mark.parametrize("batch", [2, None])
+def test_engines_of_pixels_are_profiled(engine, batch, network, genotype, model, tmp_path: Path) -> None:
+    artifact = export_artifact(network, genotype, tmp_path, engine=engine, preprocess=True, batch=batch, model=model)
     profile = PROFILERS.get(engine).profile(artifact.path, threads=1, seconds=0.05)
     assert profile.run_ms > 0 and len(profile.kernels) > 10

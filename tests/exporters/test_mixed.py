@@ -12,7 +12,7 @@ from hwnas.exporters.attribution import origins_of_onnx
 from hwnas.exporters.build import export_artifact
 from hwnas.exporters.calibration import METHODS, collect_ranges
 from hwnas.exporters.engine import ENGINES
-from hwnas.exporters.mixed import EMPTY, Bench, Labelled, Trial, choose, compare_forms, mixes_of
+from hwnas.exporters.mixed import EMPTY, Bench, Labelled, Trial, choose, compare_calibrations, compare_forms, mixes_of
 from hwnas.exporters.onnx_export import network_as_onnx
 from hwnas.exporters.parity import check_parity
 from hwnas.exporters.quantized import plausible_ranges, quantize
@@ -139,11 +139,26 @@ def test_a_mix_without_int8_says_so(model, ranges, tmp_path) -> None:
         bench.build(Trial("mixed-all", every))
 
 
+@pytest.fixture(scope="module")
+def labelled(model, photos) -> Labelled:
+    """Two images with the labels that the float network gives them."""
+    labels = [run(model, normalize_array(photos[i : i + 1]))[0].argmax(0) for i in range(2)]
+    return Labelled(photos[:2], np.stack(labels).astype(np.uint8), 5)
+
+
+def test_calibrations_are_compared_by_what_they_cost(model, ranges, labelled, tmp_path) -> None:
+    cut = {name: (low / 20, high / 20) for name, (low, high) in ranges.items()}
+    benches = {
+        name: Bench(model, each, "onnxruntime", tmp_path / name) for name, each in {"whole": ranges, "cut": cut}.items()
+    }
+    scores = compare_calibrations(benches, labelled)
+    assert list(scores) == ["whole", "cut"] and scores["whole"] > scores["cut"]
+
+
 @pytest.mark.parametrize("engine", ENGINES_HERE)
-def test_forms_side_by_side(engine, model, photos, ranges, tmp_path) -> None:
-    masks = np.stack([run(model, normalize_array(photos[i : i + 1]))[0].argmax(0) for i in range(2)]).astype(np.uint8)
+def test_forms_side_by_side(engine, model, labelled, ranges, tmp_path) -> None:
     bench = Bench(model, ranges, engine, tmp_path, seconds=0.1)
-    trials = compare_forms(bench, Labelled(photos[:2], masks, 5), mixes=engine == "onnxruntime")
+    trials = compare_forms(bench, labelled, mixes=engine == "onnxruntime")
     assert [trial.name for trial in trials][:2] == ["fp32", "int8"]
     assert trials[0].miou == pytest.approx(1.0, abs=1e-3)
     assert all((trial.p50_ms or 0) > 0 and 0 <= (trial.miou or 0) <= 1 for trial in trials if not trial.problem)

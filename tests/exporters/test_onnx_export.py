@@ -128,6 +128,7 @@ def test_an_op_without_onnx_is_named_with_its_node(bad_op, tmp_path) -> None:
     stem = builder.add("stem/conv", "conv_3x3", ["image"], {"channels": 4})
     odd = builder.add("stage1/odd", "bessel", [stem])
     graph = builder.finish(builder.add("classifier", "seg_head", [odd], {"classes": 3}))
-    with pytest.raises(ArtifactError, match=r"node 'stage1/odd' \(bessel\) cannot be exported"):
+    with pytest.raises(ArtifactError, match=r"node 'stage1/odd' \(bessel\) cannot be exported") as refused:
         export_network(compile_graph(graph, seed=0), tmp_path / "model.onnx")
+    assert "such as" in refused.value.hint
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,21 @@ def test_an_exported_network_agrees_on_images(exported, network, images, kind) -
     result = check_parity(network, exported[kind], images)
     assert result.ok, result.differences
     assert result.images == 4 and result.equal_labels > 0.999
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"name": "picture", "shape": [2, 3, 70, 102]}, "names: the engine's input is image, not picture"),
+        ({"shape": [1, 3, 70, 100], "dtype": "uint8"}, "shape: the engine's input is 1x3x70x102, not 1x3x70x100"),
+        ({"dtype": "float16"}, "type: the engine's input is float32, not float16"),
+    ],
+    ids=["names", "shapes", "types"],
+)
+def test_a_file_that_is_not_what_its_manifest_says(exported, network, images, changed, said) -> None:
+    artifact = exported["logits"]
+    manifest = replace(artifact.manifest, input={**artifact.manifest.input, **changed})
+    assert check_parity(network, replace(artifact, manifest=manifest), images).differences == (said,)
 
 
 def test_other_weights_are_noticed(exported, network, images) -> None:

@@ -134,6 +134,14 @@ def test_the_cpp_program_draws_the_same(form, network, genotype, images, onnxrun
         theirs = np.asarray(Image.open(tmp_path / "python" / f"{name}.png"))
         assert ours.shape == theirs.shape
         assert (ours == theirs).all(-1).mean() >= equal
+    camera = (photos / "0.ppm").read_bytes() + (photos / "1.ppm").read_bytes()
+    ended = subprocess.run([segment, "-", "-o", tmp_path / "camera"], input=camera, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+    for frame, name in enumerate(("0", "1")):
+        (drawn,) = (tmp_path / "camera").glob(f"frame{frame:05d}.p*")
+        assert drawn.read_bytes() == next((tmp_path / "cpp").glob(f"{name}.p*")).read_bytes()
+    ended = subprocess.run([segment, "-", "-o", tmp_path / "camera"], input=camera[:-1], capture_output=True)
+    assert ended.returncode == 2 and ended.stderr == b"error: standard input ends early\n"
     (photos / "torn.ppm").write_bytes((photos / "0.ppm").read_bytes()[:100])
     ended = subprocess.run([segment, photos / "torn.ppm", "-o", tmp_path / "cpp"], capture_output=True, text=True)
     assert ended.returncode == 2 and ended.stderr.endswith("torn.ppm ends early\n")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from hwnas.errors import ArtifactError
-from hwnas.exporters import tensorrt_engine
+from hwnas.exporters import build, tensorrt_engine
 from hwnas.exporters.artifact import Artifact, open_artifact
 from hwnas.exporters.build import export_artifact
 from hwnas.exporters.engine import ENGINES
@@ -74,6 +74,19 @@ def test_one_way_to_build_for_tables_and_for_exports(monkeypatch, tmp_path: Path
     model.write_bytes(b"bad")
     with pytest.raises(ArtifactError, match="node 7: no such op"):
         engine._serialized(model, "fp32", [])
+
+
+def test_without_targets_it_is_built_for_the_gpu_here_and_says_so(network, genotype, monkeypatch, tmp_path) -> None:
+    """TensorRT's full package knows no GPUs by name: none may be passed on to it."""
+    package = SimpleNamespace(__version__="10.0")
+    asked: list[object] = []
+    engine = ENGINES.get("tensorrt")
+    monkeypatch.setattr(engine, "_module", lambda: package)
+    for module in (tensorrt_engine, build):
+        monkeypatch.setattr(module, "compute_capability", lambda: "sm90")
+    monkeypatch.setattr(tensorrt_engine, "tensorrt_engine", lambda *arguments: asked.append(arguments) or b"engine")
+    artifact = export_artifact(network, genotype, tmp_path, engine="tensorrt")
+    assert artifact.manifest.targets == ("sm90",) and asked[0][2] == ()
 
 
 @needs_rtx

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -21,6 +22,15 @@ class PretendedGpu:
     def __init__(self) -> None:
         self.stream = SimpleNamespace(value=77)
         self.memory: dict[int, object] = {}
+        self.launched = 0
+
+    def recorded(self, queue: Callable[[], object]) -> Callable[[], None]:
+        queue()
+
+        def launch() -> None:
+            self.launched += 1
+
+        return launch
 
     def buffer(self, size: int) -> int:
         self.memory[address := 1000 + len(self.memory)] = size
@@ -76,7 +86,8 @@ def test_a_session_copies_runs_and_copies_back(pretended_gpu, tmp_path: Path) ->
         assert (session.input.name, session.input.shape) == ("image", (1, 3, 2, 2))
         logits = session.run(np.ones((1, 3, 2, 2), np.float32))
     assert logits.shape == (1, 2, 2, 2) and (logits == 12).all()
-    assert runtime.runs == [77] and runtime.addresses == {"image": 1000, "logits": 1001}
+    assert runtime.addresses == {"image": 1000, "logits": 1001}
+    assert runtime.runs == [77, 77], "one run to get ready, and one that is recorded"
 
 
 def test_another_gpus_file_is_one_sentence(pretended_gpu, tmp_path: Path) -> None:
@@ -102,7 +113,7 @@ def test_tables_are_timed_through_the_same_opening(pretended_gpu, monkeypatch) -
     monkeypatch.setattr(measure, "tensorrt_engine", lambda trt, model: b"an engine")
     opened = measure.ENGINES["tensorrt"].open(b"model", measure.Setting("tensorrt"))
     opened.run()
-    assert runtime.runs == [77] and isinstance(opened.clock, PretendedGpu)
+    assert runtime.runs == [77, 77] and isinstance(opened.clock, PretendedGpu) and opened.clock.launched == 1
 
 
 @pytest.mark.parametrize(("said", "expected"), [("8.6\n", "sm86"), ("12.0\n", "sm120"), (None, "")])

@@ -348,7 +348,12 @@ def test_the_gpu_is_driven_in_order(monkeypatch):
     assert driver.called.index("cuCtxSetCurrent") < driver.called.index("cuEventCreate")
     copies = ["cuMemAlloc_v2", "cuMemcpyHtoD_v2", "cuStreamSynchronize", "cuMemcpyDtoH_v2"]
     assert [name for name in driver.called if name in copies] == copies
-    del gpu
+    driver.called.clear()
+    launch = gpu.recorded(lambda: driver.called.append("a kernel"))
+    launch()
+    recording = ["cuStreamBeginCapture_v2", "a kernel", "cuStreamEndCapture", "cuGraphInstantiateWithFlags"]
+    assert driver.called == [*recording, "cuGraphLaunch"]
+    del gpu, launch
     assert driver.called[-1] == "cuMemFree_v2"
 
 

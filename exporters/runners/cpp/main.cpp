@@ -1,9 +1,11 @@
 // Segments images with the ONNX file beside this folder, through ONNX Runtime's C++ API. What the engine takes and gives
 // stands in contract.hpp, which was written with it.
 //
-//     segment [-o DIR] [--threads N] [--repeat N] IMAGE|FOLDER...
+//     segment [-o DIR] [--threads N] [--repeat N] IMAGE|FOLDER|-...
+//     ffmpeg -f v4l2 -i /dev/video0 -f image2pipe -c:v ppm - | segment -o masks -
 //
-// Images: binary PPM always; PNG and JPEG where CMake found libpng and libjpeg. Masks: PNG where it found libpng, else PPM.
+// Images: binary PPM always; PNG and JPEG where CMake found libpng and libjpeg. A "-" is standard input: PPM images one
+// after the other, as of a camera. Masks: PNG where it found libpng, else PPM.
 
 #include <onnxruntime_cxx_api.h>
 
@@ -42,8 +44,7 @@ struct Image {
     std::vector<std::uint8_t> pixels;
 };
 
-static Image read_ppm(const fs::path& path) {
-    std::ifstream stream(path, std::ios::binary);
+static Image read_ppm(std::istream& stream, const std::string& name) {
     std::string magic;
     int numbers[3], found = 0;
     stream >> magic;
@@ -56,11 +57,11 @@ static Image read_ppm(const fs::path& path) {
         }
     }
     if (magic != "P6" || found < 3 || numbers[0] < 1 || numbers[1] < 1 || numbers[2] != 255)
-        throw std::runtime_error(path.string() + " is no binary PPM of 8 bits");
+        throw std::runtime_error(name + " is no binary PPM of 8 bits");
     stream.get();
     Image image{numbers[0], numbers[1], std::vector<std::uint8_t>(3ull * numbers[0] * numbers[1])};
     if (!stream.read(reinterpret_cast<char*>(image.pixels.data()), image.pixels.size()))
-        throw std::runtime_error(path.string() + " ends early");
+        throw std::runtime_error(name + " ends early");
     return image;
 }
 
@@ -145,7 +146,10 @@ static Image read_image(const fs::path& path) {
 #ifdef WITH_JPEG
     if (kind == ".jpg" || kind == ".jpeg") return read_jpeg(path);
 #endif
-    if (kind == ".ppm") return read_ppm(path);
+    if (kind == ".ppm") {
+        std::ifstream stream(path, std::ios::binary);
+        return read_ppm(stream, path.string());
+    }
     throw std::runtime_error(path.string() + ": this build reads no " + kind + " files");
 }
 
@@ -295,37 +299,47 @@ static int run(int count, char** given) {
     std::vector<fs::path> images;
     fs::path out = "masks";
     int threads = 1, repeat = 1;
+    bool from_camera = false;
     for (int i = 1; i < count; ++i) {
         const std::string text = given[i];
         const bool more = i + 1 < count;
         if ((text == "-o" || text == "--out") && more) out = given[++i];
         else if (text == "--threads" && more) threads = whole(given[++i]);
         else if (text == "--repeat" && more) repeat = whole(given[++i]);
-        else if (text.rfind("-", 0) == 0) throw std::runtime_error("usage: segment [-o DIR] [--threads N] [--repeat N] IMAGE|FOLDER...");
+        else if (text == "-") from_camera = true;
+        else if (text.rfind("-", 0) == 0) throw std::runtime_error("usage: segment [-o DIR] [--threads N] [--repeat N] IMAGE|FOLDER|-...");
         else if (fs::is_directory(text)) {
             for (const auto& entry : fs::directory_iterator(text))
                 if (readable(entry.path())) images.push_back(entry.path());
         } else images.push_back(text);
     }
-    if (images.empty()) throw std::runtime_error("no image was given or found");
+    if (images.empty() && !from_camera) throw std::runtime_error("no image was given or found");
     std::sort(images.begin(), images.end());
     fs::create_directories(out);
     const fs::path beside = fs::path(contract::FOLDER) / contract::FILE;
     if (!fs::exists(beside)) throw std::runtime_error(beside.string() + " does not exist: build again where the engine lies");
     Engine engine(beside, threads);
     double spent = 0;
-    for (const fs::path& path : images) {
-        const Image image = read_image(path);
+    std::size_t drawn = 0;
+    const auto draw = [&](const Image& image, const fs::path& name) {
         std::vector<std::uint8_t> labels;
         for (int n = 0; n < repeat; ++n) {
             const auto start = Clock::now();
             labels = engine.labels(resized(image, contract::WIDTH, contract::HEIGHT));
             spent += std::chrono::duration<double, std::milli>(Clock::now() - start).count();
         }
-        write_image(painted(labels, image.width, image.height), out / path.stem());
+        write_image(painted(labels, image.width, image.height), out / name);
+        ++drawn;
+    };
+    for (const fs::path& path : images) draw(read_image(path), path.stem());
+    for (int frame = 0; from_camera && std::cin.peek() != EOF; ++frame) {
+        char name[32];
+        std::snprintf(name, sizeof name, "frame%05d", frame);
+        draw(read_ppm(std::cin, "standard input"), name);
     }
-    std::printf("%zu masks in %s, %.2f ms an image from pixels to labels\n", images.size(), out.c_str(),
-                spent / (double(images.size()) * repeat));
+    if (!drawn) throw std::runtime_error("standard input held no image");
+    std::printf("%zu masks in %s, %.2f ms an image from pixels to labels\n", drawn, out.c_str(),
+                spent / (double(drawn) * repeat));
     return 0;
 }
 
