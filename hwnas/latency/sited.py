@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Set
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,13 +23,15 @@ from hwnas.latency.population import Floats, Pricing
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions
 from hwnas.spaces.relaxed import RelaxedSpace, uniform
-from hwnas.spaces.sites.base import Site, Sited, Spot
+from hwnas.spaces.sites.base import Constants, Site, Sited, Spot
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 CHECKED = 20
 """Networks that are looked at once every site has been seen."""
+TRIED = 40
+"""Proposals that are read to find one that shows something new: to read one costs little, to look at it much."""
 MOST = 20_000
 """Networks that are looked at in all."""
 
@@ -42,12 +44,11 @@ class SitedModel:
     ) -> None:
         assert isinstance(space, Sited)
         self._model, self._space, self._size_hw, self._classes = model, space, size_hw, classes
-        self._sites = space.sites()
+        self._sites, self._constants = space.sites(), Constants()
         self._overhead_ms = model.overhead_ms
         self._unpriced: dict[Site, TableError] = {}
         self._known: dict[Hashable, float | TableError] = {}
         self._learn(rng)
-        self._tensors: dict[str, Tensor] = {}
 
     def expected_ms(self, meant: Mapping[str, Tensor]) -> Tensor:
         """Mean of the predicted p50, in milliseconds, over genotypes whose choices are drawn independently by ``meant``
@@ -59,11 +60,7 @@ class SitedModel:
         if self._unpriced:
             raise next(iter(self._unpriced.values()))
         counts = self._sites.counts(meant)
-        like = next(iter(counts.values()))
-        found = next(iter(self._tensors.values()), None)
-        if found is None or (found.dtype, found.device) != (like.dtype, like.device):
-            self._tensors = {group: torch.from_numpy(ms).to(like) for group, ms in self._ms.items()}
-        parts = [(count * self._tensors[group]).sum() for group, count in counts.items()]
+        parts = [(count * self._constants.get(group, self._ms[group], count)).sum() for group, count in counts.items()]
         return torch.stack(parts).sum() + self._overhead_ms
 
     def _learn(self, rng: np.random.Generator) -> None:
@@ -77,7 +74,7 @@ class SitedModel:
         possible, seen = frozenset(missing), set[Site]()
         checked = 0
         for _ in range(MOST):
-            for site, ms in self._costs(self._sites.proposal(rng), possible).items():
+            for site, ms in self._costs(self._proposal(missing, rng), possible).items():
                 group, place = site
                 if site not in seen:
                     self._ms[group][place] = ms
@@ -89,6 +86,14 @@ class SitedModel:
             if checked > CHECKED:
                 return
         raise AssertionError(f"{len(missing)} sites of {self._space.name} do not occur, such as {min(missing)}")
+
+    def _proposal(self, missing: Set[Site], rng: np.random.Generator) -> Decisions:
+        """Decisions that show something that is missing, if a few proposals bring such."""
+        for _ in range(TRIED):
+            decisions = self._sites.proposal(rng)
+            if not missing or not missing.isdisjoint(self._sites.reading(decisions).shown()):
+                break
+        return decisions
 
     def _costs(self, decisions: Decisions, possible: frozenset[Site]) -> dict[Site, float]:
         """The cost of every site in one network; all of its occurrences must cost the same."""

@@ -26,7 +26,7 @@ from hwnas.spaces.sites.base import Sited
 
 SIZE, CLASSES = (90, 122), 3
 NARROW = {
-    "auto-deeplab": AutoDeepLabSpace(layers=5, filters=2, blocks=2, head="aspp:width=4,rates=none"),
+    "auto-deeplab": AutoDeepLabSpace(layers=4, filters=2, blocks=2, head="aspp:width=4,rates=none"),
     "fasterseg": FasterSegSpace(layers=4, filters=2),
     "nasnet": NasnetSpace(params={"layers": 4, "channels": 4}),
 }

@@ -7,7 +7,7 @@ drawn independently: an op of the cell occurs as often as its edge does in the c
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from hwnas.skeletons.auto_deeplab import CELL_INPUTS, LEVELS, LOW_LEVEL_LAYER
 from hwnas.spaces.auto_deeplab import OPS, SIDES, inputs_of, levels_of, path_of, states_of
 from hwnas.spaces.base import Decisions
 from hwnas.spaces.decisions import random_decisions
-from hwnas.spaces.sites.base import Spot
+from hwnas.spaces.sites.base import Constants, Site, Spot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +38,7 @@ class AutoDeepLabSites:
 
     def __init__(self, space: AutoDeepLabSpace, blocks: int) -> None:
         self.space, self.blocks = space, blocks
+        self._constants = Constants()
         by_name = {choice.name: choice.options for choice in space.choices}
         self._halves = [
             (f"path.late.from{levels_of(early)[-1]}", early, by_name[f"path.late.from{levels_of(early)[-1]}"])
@@ -50,10 +51,11 @@ class AutoDeepLabSites:
     def reading(self, decisions: Decisions) -> _Reading:
         path = path_of(decisions)
         windows = [self._windows[_window(path, layer)] for layer in range(len(path))]
-        ops: dict[tuple[int, str], int] = {}
+        ops: dict[tuple[int, str], tuple[int, int]] = {}
         for number in range(1, self.blocks + 1):
             for side, state in zip(SIDES, inputs_of(decisions, number), strict=True):
-                ops[number, side] = OPS.index(str(decisions[f"block{number}.{side}.from{state}.op"]))
+                op = OPS.index(str(decisions[f"block{number}.{side}.from{state}.op"]))
+                ops[number, side] = _kind(state), op
         return _Reading(windows, ops, _ends(path))
 
     def counts(self, meant: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -61,7 +63,7 @@ class AutoDeepLabSites:
 
         early = meant["path.early"]
         chances = torch.cat([early[place] * meant[late] for place, (late, _, _) in enumerate(self._halves)])
-        seen = chances @ torch.from_numpy(self._shown).to(chances)
+        seen = chances @ self._constants.get("shown", self._shown, chances)
         windows, ends = seen[: len(self._windows)], seen[len(self._windows) :]
         ops = windows[:, None, None] * self._edges(meant)
         return {"ops": ops, "cells": windows, "rest": ends.reshape(LEVELS, LEVELS)}
@@ -106,16 +108,19 @@ class AutoDeepLabSites:
 @dataclass(frozen=True)
 class _Reading:
     windows: Sequence[int]
-    ops: Mapping[tuple[int, str], int]
+    ops: Mapping[tuple[int, str], tuple[int, int]]
+    """(block, side) → kind of its state, op."""
     ends: tuple[int, int]
 
     def node(self, name: str) -> Spot:
         if found := _OP.fullmatch(name):
-            op = self.ops[int(found[2]), found[3]]
-            return ("ops", (self.windows[int(found[1])], _kind(found[4]), op)), name
+            return ("ops", (self.windows[int(found[1])], *self.ops[int(found[2]), found[3]])), name
         if found := _CELL.fullmatch(name):
             return ("cells", (self.windows[int(found[1])],)), found[1]
         return ("rest", self.ends), ""
+
+    def shown(self) -> Iterable[Site]:
+        return (("ops", (window, *op)) for window in set(self.windows) for op in self.ops.values())
 
     def edge(self, consumer: str, slot: int, producer: str) -> Spot:
         """Both edges of an op are the op's."""

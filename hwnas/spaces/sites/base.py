@@ -13,8 +13,8 @@ hundred networks (:mod:`hwnas.latency.sited`). Nothing here knows latencies.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from hwnas.shapes import Value
 from hwnas.spaces.base import Decisions
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Site = tuple[str, tuple[int, ...]]
@@ -37,12 +38,15 @@ class Reading(Protocol):
 
     def edge(self, consumer: str, slot: int, producer: str) -> Spot: ...
 
+    def shown(self) -> Iterable[Site]:
+        """Sites that it shows, the rarest kinds among them: by these networks are chosen to be looked at."""
+
 
 class Sites(Protocol):
     """The sites of a space."""
 
     def proposal(self, rng: np.random.Generator) -> dict[str, Value]:
-        """Decisions of some network; a few hundred show every site that a relaxation can mean."""
+        """Decisions of some network; sooner or later every site that a relaxation can mean is shown by one."""
 
     def reading(self, decisions: Decisions) -> Reading:
         """The sites of the network of ``decisions``."""
@@ -50,6 +54,22 @@ class Sites(Protocol):
     def counts(self, meant: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Group → how often each of its sites occurs in the mean, where every choice is drawn by ``meant`` (choice →
         probabilities of its options), those that are not active left out. Differentiable."""
+
+
+class Constants:
+    """Arrays as tensors of whatever dtype and on whatever device, each made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+
+    def get(self, name: str, array: np.ndarray[Any, np.dtype[np.float64]], like: Tensor) -> Tensor:
+        """``array``, which is called ``name``, as ``like``."""
+        import torch
+
+        key = (name, like.dtype, like.device)
+        if key not in self._made:
+            self._made[key] = torch.from_numpy(array).to(like.device, like.dtype)
+        return self._made[key]
 
 
 @runtime_checkable

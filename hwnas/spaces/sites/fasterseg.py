@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from hwnas.skeletons.fasterseg import OPS, SCALES, Branch, shared_layers
 from hwnas.spaces.base import Decisions
 from hwnas.spaces.decisions import random_decisions
 from hwnas.spaces.fasterseg import WIDTHS
-from hwnas.spaces.sites.base import Spot
+from hwnas.spaces.sites.base import Constants, Site, Spot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +47,7 @@ class FasterSegSites:
 
     def __init__(self, space: FasterSegSpace, layers: int) -> None:
         self.space, self.layers = space, layers
+        self.constants = Constants()
 
     def proposal(self, rng: np.random.Generator) -> dict[str, Value]:
         """Often of few ops, a skip among them, and of few widths: so that neighbours are alike, or both skips."""
@@ -105,6 +106,11 @@ class FasterSegSites:
                     shown["finer"][way, behind, path[max(0, behind - 1)], scale] += 1
         return shown
 
+    @cached_property
+    def possible(self) -> dict[str, list[list[int]]]:
+        """The places in :attr:`shown` that some way has."""
+        return {name: np.argwhere(table.any(axis=0)).tolist() for name, table in self.shown.items()}
+
     def _path(self, *downs: int) -> tuple[int, ...]:
         return tuple(sum(down < layer for down in downs) for layer in range(self.layers))
 
@@ -121,10 +127,10 @@ class _Counting:
         self.meant, self.count = meant, sites.layers
         chances = sites.chances(meant)
         self.shown = {
-            name: torch.tensordot(chances, torch.from_numpy(table).to(chances), dims=1)
+            name: torch.tensordot(chances, sites.constants.get(name, table, chances), dims=1)
             for name, table in sites.shown.items()
         }
-        self.possible = {name: np.argwhere(table.any(axis=0)).tolist() for name, table in sites.shown.items()}
+        self.possible = sites.possible
         self.full = chances.new_zeros(len(WIDTHS))
         self.full[FULL] = 1.0
 
@@ -198,10 +204,7 @@ class _Reading:
 
     def node(self, name: str) -> Spot:
         if found := _LAYER.fullmatch(name):
-            branch, layer = self._branch(found[2]), int(found[3])
-            _, scale, after = _around(branch.path, layer)
-            op = OPS.index(branch.ops[layer])
-            return ("layers", (scale, after, op, _width(branch, layer), _width(branch, layer + 1))), name
+            return self._layer(self._branch(found[2]), int(found[3])), name
         if found := _MERGE.fullmatch(name):
             branch, stride = self._branch(found[1]), int(found[2])
             scale = (stride // 8).bit_length() - 1
@@ -213,7 +216,7 @@ class _Reading:
         merge = _MERGE.fullmatch(consumer)
         taker: int | None = None
         if found := _LAYER.fullmatch(consumer):
-            taker = self._placed(found)
+            taker = self._placed(self._branch(found[2]), int(found[3]))
         elif merge is not None and merge[3] == "arm":
             taker = ARM
         elif merge is not None and merge[3] == "concat" and not _MERGE.fullmatch(producer):
@@ -221,20 +224,34 @@ class _Reading:
         elif consumer.startswith("fusion/"):
             taker = FUSION
         if feeds is not None and taker is not None:
-            branch, layer = self._branch(feeds[2]), int(feeds[3])
-            _, _, scale = _around(branch.path, layer)
-            return ("edges", (scale, _width(branch, layer + 1), self._placed(feeds), taker)), (consumer, slot)
+            return self._edge(self._branch(feeds[2]), int(feeds[3]), taker), (consumer, slot)
         if producer.startswith("stem/") and taker is not None:
             return ("edges", (0, FULL, STEM, taker)), (consumer, slot)
         if taker == ARM:  # a merge of a merge, which the deep branch always has
             return self.node("")
         return self.node(consumer)
 
+    def shown(self) -> Iterable[Site]:
+        for branch in self.branches:
+            for layer in range(len(branch.path)):
+                yield self._layer(branch, layer)
+                if layer:
+                    yield self._edge(branch, layer - 1, self._placed(branch, layer))
+
+    def _layer(self, branch: Branch, layer: int) -> Site:
+        _, scale, after = _around(branch.path, layer)
+        op = OPS.index(branch.ops[layer])
+        return "layers", (scale, after, op, _width(branch, layer), _width(branch, layer + 1))
+
+    def _edge(self, branch: Branch, layer: int, taker: int) -> Site:
+        """What leaves a layer."""
+        _, _, scale = _around(branch.path, layer)
+        return "edges", (scale, _width(branch, layer + 1), self._placed(branch, layer), taker)
+
     def _branch(self, number: str | None) -> Branch:
         return self.branches[int(number or 1) - 1]
 
-    def _placed(self, found: re.Match[str]) -> int:
-        branch, layer = self._branch(found[2]), int(found[3])
+    def _placed(self, branch: Branch, layer: int) -> int:
         op, (_, scale, after) = branch.ops[layer], _around(branch.path, layer)
         if op != SKIP:
             return OPS.index(op) - 1

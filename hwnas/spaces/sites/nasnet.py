@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from hwnas.skeletons.states import COMBINATIONS, unused_states
 from hwnas.spaces.base import Decisions
 from hwnas.spaces.decisions import random_decisions
 from hwnas.spaces.nasnet import BLOCKS, OPERATIONS, block_of
-from hwnas.spaces.sites.base import Spot
+from hwnas.spaces.sites.base import Constants, Site, Spot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +50,7 @@ class NasnetSites:
 
     def __init__(self, space: NasnetSpace, layers: int) -> None:
         self.space = space
+        self._constants = Constants()
         reductions = reduction_layers(layers)
         self.roles = tuple(ROLES[layer in reductions] for layer in range(layers))
 
@@ -127,7 +128,7 @@ class NasnetSites:
         """How likely each number of states is that nobody takes, shape (MOST + 1,)."""
         import torch
 
-        moves = torch.from_numpy(self._moves).to(taking[0])
+        moves = self._constants.get("moves", self._moves, taking[0])
         taken = moves.new_zeros(2**TAKEABLE)
         taken[0] = 1.0
         for states in taking:
@@ -182,6 +183,11 @@ class _Reading:
             source = layer + which - 2
             return ("entries", (layer, which, len(self.layers[source].unused) if source >= 0 else 0)), ""
         return ("rest", self.unused), ""
+
+    def shown(self) -> Iterable[Site]:
+        yield "rest", self.unused
+        for layer, cell in enumerate(self.layers):
+            yield from (("ops", (layer, *edge)) for edge in cell.edges.values())
 
     def edge(self, consumer: str, slot: int, producer: str) -> Spot:
         """Both edges of an op are the op's, and those of what an output joins are its own."""

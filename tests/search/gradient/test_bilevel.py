@@ -15,7 +15,7 @@ from hwnas.errors import HwnasError, RunError
 from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer, first_order, second_order
 from hwnas.search.gradient.collapse import CollapseWatch, dominant_eigenvalue, skip_share
 from hwnas.search.gradient.darts import Darts, prepare
-from hwnas.search.gradient.fitting import SegmentationLoss, crop_shape, fit_relaxation, halve
+from hwnas.search.gradient.fitting import Halves, SegmentationLoss, crop_shape, fit_relaxation, halve
 from hwnas.search.gradient.logits import Logits
 from hwnas.search.gradient.order import Order
 from hwnas.spaces.base import SPACES, Choice
@@ -24,6 +24,7 @@ from hwnas.spaces.decisions import check
 from hwnas.spaces.relaxed import one_hot, relaxed
 from hwnas.supernet.mixing import softmax
 from hwnas.supernet.relaxed import RelaxedNetwork
+from hwnas.training.checkpoint import Part
 from hwnas.training.device import make_fabric
 from hwnas.training.loop import DivergedError
 from hwnas.training.optimizer import make_optimizer
@@ -184,10 +185,45 @@ def test_nan_in_the_logits_keeps_the_last_good_state(arrays: Arrays, tmp_path: P
         Bilevel._learn = lambda self, train, val: (_ for _ in ()).throw(DivergedError("a logit", "lower"))  # type: ignore[method-assign]
         with pytest.raises(DivergedError) as caught:
             searched(arrays, 4, path=path)
+        with pytest.raises(DivergedError) as at_once:
+            searched(arrays, 4, path=tmp_path / "new.safetensors")
     finally:
         Bilevel._learn = original  # type: ignore[method-assign]
-    assert "is kept" in caught.value.hint
+    assert f"after step 1 is kept, in {path}" in caught.value.hint
     assert path.read_bytes() == before
+    assert "after step 0 is kept" in at_once.value.hint and (tmp_path / "new.safetensors").exists()
+
+
+def test_error_on_a_resume_of_another_space_or_of_other_data(arrays: Arrays, tmp_path: Path) -> None:
+    class Idle:
+        """A step that wants none."""
+
+        finished = True
+
+        def parts(self) -> dict[str, Part]:
+            return {}
+
+    def taken_up(images: Arrays, space: str) -> None:
+        network = nn.Conv2d(1, 1, 1)
+        fit_relaxation(
+            Idle(),  # type: ignore[arg-type]
+            network,  # type: ignore[arg-type]
+            make_optimizer(network.parameters(), RECIPE),
+            images,
+            Halves(np.arange(6), np.arange(6, 12)),
+            make_fabric(RECIPE, threads=1),
+            recipe=RECIPE,
+            budget=Budget(steps=1),
+            facts={"space": space},
+            checkpoint=tmp_path / "s.safetensors",
+        )
+
+    taken_up(arrays, "darts")
+    taken_up(arrays, "darts")
+    with pytest.raises(RunError, match='space was "darts", not "gas"'):
+        taken_up(arrays, "gas")
+    with pytest.raises(RunError, match="of another training: data"):
+        taken_up(Arrays(255 - arrays.images, arrays.masks, arrays.keys), "darts")
 
 
 def test_the_budget_s_penalty_moves_the_logits() -> None:
