@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import Command, run
-from small_world import SIZE, SPACE, SmallWorld, folder_data
+from small_world import SIZE, SIZE_HW, SPACE, SmallWorld, folder_data
 
+from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.recipes import recipe_of
-from hwnas.ir.serialize import load_genotype, save_genotype
+from hwnas.cli.settings import networks_of
+from hwnas.cli.stages.data import open_training_data
+from hwnas.cli.stages.searching import score_size, shown_to_slices
+from hwnas.cli.stages.workers import Work, module_of
+from hwnas.ir.serialize import genotype_to_dict, load_genotype, save_genotype
+from hwnas.progress import Silent
+from hwnas.search.evaluators.cached import Cached
+from hwnas.search.strategy import Request
 
 DECISIONS = {"stem": 8, "width": 16, "depth": 1, "block1": "conv_3x3", "fuse": False}
 
@@ -56,28 +65,41 @@ def test_the_recipe_of_one_network_is_searched(data: str, small_table: Path, tmp
     assert not (folder / "supernet.safetensors").exists()
 
 
-def test_recipes_and_networks_are_searched_together(data: str, small_table: Path, tmp_path: Path) -> None:
-    words = ["--space", SPACE, "--vary", "loss=ce,ohem", "--evaluations", 2]
-    ended = searched(data, small_table, tmp_path / "run", *words)
-    assert ended.code == 0, ended.said
-    for each in trials(tmp_path / "run"):
-        assert {"stem", "width", "recipe.loss"} <= set(each["decisions"]) and set(each["recipe"]) == {"loss"}
-    assert ended.document["recipe"]["loss"] in ("ce", "ohem")
-    other = searched(data, small_table, tmp_path / "run", *words[:2], "--vary", "lr", *words[4:], "--resume")
-    assert other.code == 2 and "vary" in other.document["error"]
-
-
-def test_quantized_accuracy_is_the_objective(data: str, small_table: Path, tmp_path: Path) -> None:
+def test_recipes_and_networks_are_searched_together_by_their_quantized_accuracy(
+    data: str, small_table: Path, tmp_path: Path
+) -> None:
     words = ["--space", SPACE, "--objective", "miou_int8", "--limit", "miou=0.01", "--evaluations", 2]
-    ended = searched(data, small_table, tmp_path / "run", *words)
+    ended = searched(data, small_table, tmp_path / "run", *words, "--vary", "loss=ce,ohem")
     assert ended.code == 0, ended.said
     found = ended.document
     assert found["objective"]["metrics"] == {"miou_int8": "max"} and found["objective"]["limits"]["miou"] == 0.01
     assert set(found["qualities"]) == {"miou", "miou_int8"} and 0 <= found["qualities"]["miou_int8"] <= 1
+    assert found["recipe"]["loss"] in ("ce", "ohem")
     for each in trials(tmp_path / "run"):
+        assert {"stem", "width", "recipe.loss"} <= set(each["decisions"]) and set(each["recipe"]) == {"loss"}
         assert 0 <= each["values"]["miou_int8"] <= 1
         assert (each["status"] == "ok") == (each["values"]["miou"] >= 0.01)
     assert {each.split for each in ended.reads} == {"train"}
+    other = searched(data, small_table, tmp_path / "run", *words, "--vary", "lr", "--resume")
+    assert other.code == 2 and "vary" in other.document["error"]
+
+
+def test_slices_are_quantized_at_the_size_that_they_are_scored_at(data: str) -> None:
+    opened = open_training_data(data, SIZE_HW, Silent())
+    shown = shown_to_slices(opened)()
+    assert shown.images.shape[1:3] == shown.masks.shape[1:3] == score_size(opened) == (32, 48)
+    assert len(shown.images) == len(opened.held) and len(shown.calibration) == len(opened.train)
+
+
+def test_a_worker_of_its_own_process_makes_the_same_of_it(data: str, tmp_path: Path) -> None:
+    network = json.loads(json.dumps(genotype_to_dict(SmallWorld().decode(DECISIONS).genotype)))
+    options = EvaluatorOptions("training", 2)
+    work = Work(module_of(networks_of("", network)), "", options, data, SIZE_HW, tmp_path, 0, 1, network=network)
+    evaluator = replace(work, vary=("lr=0.003,0.01",), qualities=("miou_int8",))()
+    request = Request({"recipe.lr": 0.003}, 0)
+    outcome = evaluator.evaluate(request)
+    assert outcome.status == "ok" and set(outcome.values) == {"miou", "miou_int8", "steps"}
+    assert isinstance(evaluator, Cached) and evaluator.identity(request)["recipe"]["lr"] == 0.003
 
 
 @pytest.mark.parametrize(
@@ -91,8 +113,6 @@ def test_quantized_accuracy_is_the_objective(data: str, small_table: Path, tmp_p
         (["--vary", "lrr=1,2"], "no field 'lrr'"),
         (["--vary", "lr", "--strategy", "greedynas", "--sampler", "greedynas"], "none is trained here"),
         (["--method", "darts", "--vary", "lr"], "learns by gradients"),
-        (["--method", "darts", "--objective", "miou,params"], "learns by gradients"),
-        (["--method", "darts", "--limit", "params=1M"], "learns by gradients"),
         (["--evaluations", "0"], "0 evaluations find nothing"),
         (["--evaluations", "-3"], "-3 evaluations find nothing"),
         (["--limit", "miou_int8=2"], "no network has a miou_int8 of 2"),
