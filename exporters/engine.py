@@ -64,7 +64,7 @@ class Port:
 
 class Session(Protocol):
     """An opened engine. ``run`` takes float32 (N, C, H, W), normalised as the manifest says, or uint8 (N, H, W, 3)
-    where the engine normalises, and gives a new array: logits float32 (N, K, H, W) or labels uint8 (N, H, W)."""
+    where the engine normalises, and gives logits float32 (N, K, H, W) or labels uint8 (N, H, W)."""
 
     @property
     def input(self) -> Port: ...
@@ -72,7 +72,9 @@ class Session(Protocol):
     @property
     def output(self) -> Port: ...
 
-    def run(self, image_NCHW: np.ndarray) -> np.ndarray: ...
+    def run(self, image_NCHW: np.ndarray) -> np.ndarray:
+        """The output; it may be the engine's own memory, which holds it until the next run only."""
+        ...
 
 
 class Engine(Protocol):

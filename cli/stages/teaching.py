@@ -54,7 +54,7 @@ class EngineTeacher:
     def _run(self, images: np.ndarray, batch: int) -> np.ndarray:
         """Logits of at most ``batch`` images; the last one fills the batch up."""
         filled = np.concatenate([images, np.repeat(images[-1:], batch - len(images), axis=0)])
-        return self._session.run(filled)[: len(images)]
+        return self._session.run(filled)[: len(images)].copy()
 
 
 @contextmanager
