@@ -42,7 +42,9 @@ def command(
         str | None,
         typer.Option("--color", metavar="WHAT", help="Colour ops by family, macs, params, or latency (with --table)."),
     ] = None,
-    table: Annotated[Path | None, typer.Option("--table", metavar="FILE", help="A table to colour by latency.")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--table", metavar="FILE", help="Colour by latency, at this table's size.")
+    ] = None,
     formats: Annotated[
         str, typer.Option("--format", metavar="LIST", help="Of svg, png, dot (the source) and pdf, joined by commas.")
     ] = "svg,png",
@@ -62,15 +64,20 @@ def command(
     ] = None,
 ) -> Answer:
     """Draw a network, each of its cells and its path through resolutions; or two genotypes side by side."""
+    from hwnas.latency.table import classes_of
     from hwnas.report.draw import draw_genotype
     from hwnas.report.values import values_of
 
+    measured = _load(table)
+    if measured is not None:
+        size = size or "{}x{}".format(*measured.contract.size_hw)
+        classes = classes or classes_of(measured)
     found, graph = graph_of(genotype, size, classes, network)
     size, classes = input_of(graph)
     wanted = tuple(filter(None, (part.strip() for part in formats.split(","))))
     if diff is not None:
         return _draw_difference(shell, (found, graph), graph_of(diff, size, classes, network), output, wanted)
-    values = values_of(graph, colour or ("latency" if table else "family"), _load(table))
+    values = values_of(graph, colour or ("latency" if table else "family"), measured)
     with shell.progress.task(f"draw {found.name}", 1):
         paths = draw_genotype(
             found,

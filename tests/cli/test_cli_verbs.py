@@ -230,7 +230,9 @@ def test_predict_with_a_truncated_table_is_one_sentence(table_file: Path, capsys
 def test_draw_writes_the_network_and_its_cells(
     table_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures = answer(capsys, "draw", *NET, "--table", str(table_file), "-o", str(tmp_path / "pictures"))["pictures"]
+    drawn = answer(capsys, "draw", "fast-scnn", "--table", str(table_file), "-o", str(tmp_path / "pictures"))
+    assert (drawn["size"], drawn["classes"]) == ("96x128", 5)  # the table's
+    pictures = drawn["pictures"]
     assert {Path(path).name for path in pictures} >= {"network.svg", "network.png"}
     assert all(Path(path).stat().st_size for path in pictures)
 
