@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hwnas.compiler.cost import cost_of
 from hwnas.compiler.network import Network, compile_graph
-from hwnas.exporters.onnx_export import export_network
+from hwnas.exporters.onnx_export import network_as_onnx, onnx_bytes
 from hwnas.exporters.untrained import randomise
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.genotype import Genotype
@@ -24,15 +22,17 @@ from hwnas.ir.verify import verify
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SearchSpace
 from hwnas.spaces.decisions import canonical, check, crossover, mutate
+from tests.contracts.exported_ops import ExportedOps
 
 CLASSES = 5
 TOGETHER = 5
-EXPORTED = 20 if os.environ.get("CI") else 3
-"""Networks of a space that are exported: it takes seconds each."""
+TWINS = ("-small", "-imagenet", "-resnet101")
+"""Ends of the names of spaces that are others with other numbers."""
 Size = tuple[int, int]
+Seed = int | tuple[int, ...]
 
 
-def drawn(space: SearchSpace, count: int, seed: int = 0) -> list[Genotype]:
+def drawn(space: SearchSpace, count: int, seed: Seed = 0) -> list[Genotype]:
     """Genotypes of random decisions, which are checked and canonical."""
     rng, genotypes = np.random.default_rng(seed), []
     for _ in range(count):
@@ -59,18 +59,18 @@ def check_neighbours_decode(space: SearchSpace, size_hw: Size, count: int = 5) -
             verify(expand(space.decode(decisions).genotype, (3, *size_hw), CLASSES))
 
 
-def check_round_trips(space: SearchSpace, size_hw: Size, count: int) -> None:
+def check_round_trips(space: SearchSpace, size_hw: Size, count: int, seed: Seed = 0) -> None:
     """Every genotype expands to a well-formed graph, and is the same after a trip through JSON."""
-    for genotype in drawn(space, count):
+    for genotype in drawn(space, count, seed):
         verify(expand(genotype, (3, *size_hw), CLASSES))
         again = genotype_from_dict(json.loads(json.dumps(genotype_to_dict(genotype))))
         assert again == genotype
         assert fingerprint(again) == fingerprint(genotype)
 
 
-def check_torch_agrees(space: SearchSpace, sizes_hw: tuple[Size, ...], count: int) -> None:
+def check_torch_agrees(space: SearchSpace, sizes_hw: tuple[Size, ...], count: int, seed: Seed = 1) -> None:
     """Shapes, multiplications and parameters of the graph are those that torch counts, at every size, odd ones, too."""
-    for genotype in drawn(space, count, seed=1):
+    for genotype in drawn(space, count, seed):
         states = []
         for size_hw in sizes_hw:
             graph = simplify(expand(genotype, (3, *size_hw), CLASSES))
@@ -90,29 +90,45 @@ def check_counts(graph: OpGraph, network: Network) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == cost.params
 
 
-def check_exports(space: SearchSpace, size_hw: Size, count: int, folder: Path) -> None:
-    """ONNX Runtime computes what PyTorch computes.
+def check_exports(space: SearchSpace, size_hw: Size, count: int, seed: Seed = 2) -> None:
+    """ONNX Runtime computes what PyTorch computes, of networks exported whole: each takes seconds.
 
-    ``TOGETHER`` networks go into one file: the exporter's own start takes as long as a small network.
+    ``TOGETHER`` of them go into one file: the exporter's own start takes as long as a small network.
     """
-    import onnxruntime
-
-    genotypes = drawn(space, count, seed=2)
+    genotypes = drawn(space, count, seed)
     for start in range(0, count, TOGETHER):
         graphs = [expand(genotype, (3, *size_hw), CLASSES) for genotype in genotypes[start : start + TOGETHER]]
-        graph = side_by_side([simplify(graph) for graph in graphs])
-        network = compile_graph(graph, seed=0)
+        network = compile_graph(side_by_side([simplify(graph) for graph in graphs]), seed=0)
         randomise(network, 0)
-        images = torch.randn(1, *graph.shape(graph.input), generator=torch.Generator().manual_seed(0))
-        with torch.no_grad():
-            expected = np.split(network.eval()(images).numpy(), len(graphs), axis=1)
-        path = folder / f"nets{start}.onnx"
-        export_network(network, path)
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        (logits,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
-        for ours, theirs in zip(expected, np.split(logits, len(graphs), axis=1), strict=True):
-            scale = max(1.0, float(np.abs(ours).max()))
-            np.testing.assert_allclose(theirs / scale, ours / scale, atol=2e-4)
+        check_onnx(network, onnx_bytes(network_as_onnx(network)), parts=len(graphs))
+
+
+def check_assembled(space: SearchSpace, size_hw: Size, count: int, ops: ExportedOps, seed: Seed = 3) -> None:
+    """ONNX Runtime computes what PyTorch computes, of networks put together from ops that were exported once for all.
+
+    They have the graph's wiring, the exported ops and their own input sizes; what they lack is that the exporter saw
+    them whole.
+    """
+    genotypes = drawn(space, count, seed)
+    graphs = [simplify(expand(genotype, (3, *size_hw), CLASSES)) for genotype in genotypes]
+    ops.add(graphs)
+    for graph in graphs:
+        check_onnx(ops.network(graph), ops.onnx(graph))
+
+
+@torch.no_grad()
+def check_onnx(network: Network, model: bytes, *, parts: int = 1) -> None:
+    """The model gives the network's output on a random image, to 2e-4 of the largest in each of ``parts`` of it."""
+    import onnxruntime
+
+    graph = network.graph
+    images = torch.randn(1, *graph.shape(graph.input), generator=torch.Generator().manual_seed(0))
+    expected = network.eval()(images).numpy()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    for ours, theirs in zip(np.split(expected, parts, axis=1), np.split(found, parts, axis=1), strict=True):
+        scale = max(1.0, float(np.abs(ours).max()))
+        np.testing.assert_allclose(theirs / scale, ours / scale, atol=2e-4)
 
 
 def side_by_side(graphs: Sequence[OpGraph]) -> OpGraph:
