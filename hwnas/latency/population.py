@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+MOST_VALUES = 1_000_000
+"""Nodes and edges that are looked at before tabulating is given up: half a minute. The spaces realtime and darts take a
+quarter of it."""
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -96,7 +99,8 @@ class PopulationModel:
         self._columns = [
             (choice.name, {option: i for i, option in enumerate(choice.options)}) for choice in space.choices
         ]
-        self._factors = factorise(counts, describe, rng)
+        self._always = [not choice.active_if for choice in space.choices]
+        self._factors = factorise(counts, describe, rng, most_values=MOST_VALUES)
         self._price(model)
 
     def _price(self, model: Pricing) -> None:
@@ -117,10 +121,11 @@ class PopulationModel:
         One that needs a kernel which the table cannot price is ``unpriced``, or raises TableError if that is None.
         """
         columns = np.empty((len(self._columns), len(decisions)), dtype=np.int64)
-        looks = [each.get for each in decisions]
-        for column, (name, index) in zip(columns, self._columns, strict=True):
-            first = next(iter(index))
-            column[:] = [index[look(name, first)] for look in looks]
+        for column, (name, index), always in zip(columns, self._columns, self._always, strict=True):
+            if always:  # most of the time goes into these look-ups
+                column[:] = [index[each[name]] for each in decisions]
+            else:
+                column[:] = [index[each[name]] if name in each else 0 for each in decisions]
         total = np.full(len(decisions), self._overhead_ms)
         for part in self._parts:
             total += part.of(columns)

@@ -156,6 +156,15 @@ def test_errors_name_the_choice(realtime):
         population.expected_ms({**probabilities, "stem.width": torch.ones(3, dtype=torch.float64) / 3})
 
 
+def test_decisions_may_lack_what_is_not_active_and_nothing_else(space, rng):
+    model, population = compiled(space)
+    shallow = {**space.sample(rng), "depth": 1}
+    shallow.pop("block2", None)
+    assert population.predict_many([shallow])[0] == pytest.approx(single(model, space, shallow), abs=1e-9)
+    with pytest.raises(KeyError, match="depth"):
+        population.predict_many([{name: option for name, option in shallow.items() if name != "depth"}])
+
+
 def test_what_cannot_be_priced_is_refused_only_where_it_is_needed(space, rng):
     _, population = compiled(space, without="basic_block")
     shallow = {**space.sample(rng), "depth": 1}
