@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 import typer
@@ -98,7 +98,13 @@ def test_top_level_is_quick_and_needs_no_torch(option: str) -> None:
     )
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = children_cpu_s()
         subprocess.run([sys.executable, "-c", code, option], check=True, capture_output=True, timeout=60)
-        times.append(time.perf_counter() - start)
+        times.append(children_cpu_s() - before)
     assert min(times) < 1.0
+
+
+def children_cpu_s() -> float:
+    """CPU time of all child processes that have ended: a busy machine does not add to it."""
+    times = os.times()
+    return times.children_user + times.children_system
