@@ -1,22 +1,18 @@
 """Gates: open decisions on the edges of a graph, and parameters that a decision chooses.
 
 A gate is a predicate over (choice, option) pairs. Decisions make it true or false (:func:`holds`); weights over the
-options of each choice, such as probabilities, give it a weight (:func:`probability`). Which of a graph's choices are
+options of each choice, such as probabilities, give it a weight (:mod:`hwnas.ir.odds`). Which of a graph's choices are
 soft, and what their options are, is the business of the space that made it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any as Anything
+from functools import lru_cache
 from typing import TypeAlias
 
 from hwnas.shapes import Value
-
-Weights: TypeAlias = "Mapping[str, Mapping[Value, Anything]]"
-"""Choice → option → weight, a number or a tensor of no dimensions."""
 
 
 @dataclass(frozen=True)
@@ -111,81 +107,26 @@ def holds(gate: Gate, decisions: Mapping[str, Value]) -> bool:
             return not holds(inner, decisions)
 
 
+@lru_cache(maxsize=100_000)
 def choices_of(gate: Gate) -> tuple[str, ...]:
     """Names of the choices that ``gate`` reads, each once, in order of appearance."""
-    return tuple(dict.fromkeys(_names(gate)))
+    return tuple(dict.fromkeys(leaf.choice for leaf in _leaves(gate)))
 
 
-def probability(gate: Gate, weights: Weights) -> Anything:
-    """The weight of ``gate``: the sum, over all joint options of its choices for which it holds, of the product of
-    their weights. Where the weights of a choice are probabilities and choices are independent: its probability.
-
-    Numbers give a number and tensors a tensor, differentiable in them. It is exact, also where one choice is read more
-    than once; only the choices that tie parts together are enumerated. ``Not`` and ``Any`` of several choices take
-    weights to sum to 1. A choice without weights counts as undecided: what asks for it is false.
-    """
-    names = choices_of(gate)
-    if len(names) == 1:
-        options = weights.get(names[0], {})
-        return _total([weight for option, weight in options.items() if holds(gate, {names[0]: option})])
-    if isinstance(gate, Not):
-        return 1.0 - probability(gate.gate, weights)
-    if isinstance(gate, Is):
-        raise AssertionError("it reads one choice")
-    shared = _shared(gate.gates)
-    if shared is not None:
-        options = weights.get(shared, {})
-        if not options:
-            return probability(_decided(gate, shared, {}), weights)
-        return _total(
-            [
-                weight * probability(_decided(gate, shared, {shared: option}), weights)
-                for option, weight in options.items()
-            ]
-        )
-    parts = [probability(part, weights) for part in gate.gates]
-    if isinstance(gate, All):
-        return math.prod(parts, start=1.0)
-    return 1.0 - math.prod((1.0 - part for part in parts), start=1.0)
+def asked_of(gate: Gate, choice: str) -> tuple[Value, ...]:
+    """The options of ``choice`` that ``gate`` asks for, each once, in order of appearance."""
+    return tuple(dict.fromkeys(leaf.option for leaf in _leaves(gate) if leaf.choice == choice))
 
 
-def _decided(gate: Gate, name: str, decided: Mapping[str, Value]) -> Gate:
-    """``gate`` with what it says of the choice ``name`` decided."""
+def _leaves(gate: Gate) -> Iterator[Is]:
     match gate:
-        case Is(choice, _):
-            return gate if choice != name else (All() if holds(gate, decided) else Any())
-        case All(gates):
-            return All(*(_decided(part, name, decided) for part in gates))
-        case Any(gates):
-            return Any(*(_decided(part, name, decided) for part in gates))
+        case Is():
+            yield gate
         case Not(inner):
-            return Not(_decided(inner, name, decided))
-
-
-def _shared(gates: Sequence[Gate]) -> str | None:
-    """A choice that more than one of ``gates`` reads."""
-    seen: set[str] = set()
-    for gate in gates:
-        for name in choices_of(gate):
-            if name in seen:
-                return name
-        seen.update(choices_of(gate))
-    return None
-
-
-def _names(gate: Gate) -> Iterator[str]:
-    match gate:
-        case Is(choice, _):
-            yield choice
-        case Not(inner):
-            yield from _names(inner)
+            yield from _leaves(inner)
         case All(gates) | Any(gates):
             for part in gates:
-                yield from _names(part)
-
-
-def _total(parts: Sequence[Anything]) -> Anything:
-    return sum(parts[1:], start=parts[0]) if parts else 0.0
+                yield from _leaves(part)
 
 
 def _size(value: Value) -> float:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 
 from hwnas.errors import HwnasError
-from hwnas.ir.gates import Weights
+from hwnas.ir.odds import Weights
 from hwnas.ir.opgraph import OpGraph
 from hwnas.shapes import Shape, Value
 from hwnas.spaces.base import SPACES, Choice, Decisions, SearchSpace
@@ -111,7 +111,7 @@ def uniform(choices: Sequence[Choice]) -> dict[str, np.ndarray]:
 
 
 def by_option(choices: Sequence[Choice], weights: Mapping[str, Tensor] | Probabilities) -> Weights:
-    """``weights`` as :func:`hwnas.ir.gates.probability` takes them: choice → option → weight."""
+    """``weights`` as :func:`hwnas.ir.odds.probability` takes them: choice → option → weight."""
     return {
         choice.name: dict(zip(choice.options, weights[choice.name], strict=True))
         for choice in choices

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from hwnas.errors import HwnasError
-from hwnas.ir.gates import Gate, choices_of, probability
+from hwnas.ir.gates import Gate, choices_of
 from hwnas.ir.node import Node
+from hwnas.ir.odds import Odds
 from hwnas.shapes import Value
 from hwnas.spaces.base import Choice
 
@@ -32,18 +33,16 @@ class Mixture:
     def of(cls, choices: Iterable[Choice], gates: Iterable[Gate], weights: Weights) -> Mixture:
         """HwnasError for a choice without weights, or with too many or few."""
         options: dict[str, tuple[list[tuple[Value, float]], Tensor]] = {}
-        tensors: dict[str, dict[Value, Tensor]] = {}
         for choice in choices:
             vector = _vector(choice, weights)
             options[choice.name] = (list(zip(choice.options, vector.tolist(), strict=True)), vector)
-            tensors[choice.name] = dict(zip(choice.options, vector.unbind(), strict=True))
-        numbers = {name: dict(pairs) for name, (pairs, _) in options.items()}
+        numbers, tensors = _odds(options)
         mixed: dict[Gate, tuple[float, Tensor | None]] = {}
         for gate in gates:
-            number = float(probability(gate, numbers))
+            number = float(numbers.of(gate))
             soft = any(options[name][1].requires_grad for name in choices_of(gate))
-            tensor = probability(gate, tensors) if number and (soft or number != 1.0) else None
-            mixed[gate] = (number, tensor)
+            weight = tensors.of(gate) if number and (soft or number != 1.0) else None
+            mixed[gate] = (number, weight if isinstance(weight, Tensor) else None)
         return cls(mixed, options)
 
     @property
@@ -77,6 +76,21 @@ class Mixture:
             if name == "channels" and (len(live) > 1 or vector.requires_grad or pairs[live[0][0]][1] != 1.0):
                 mask = _channel_weights(vector, [(place, int(str(value))) for place, value in live])
         return params, mask
+
+
+def _odds(options: Mapping[str, tuple[list[tuple[Value, float]], Tensor]]) -> tuple[Odds, Odds]:
+    """What gates weigh, as numbers and as tensors."""
+    of_choice = {name: tuple(option for option, _ in pairs) for name, (pairs, _) in options.items()}
+    numbers = {name: dict(pairs) for name, (pairs, _) in options.items()}
+    places = {name: {option: i for i, option in enumerate(found)} for name, found in of_choice.items()}
+
+    def total(choice: str, some: tuple[Value, ...]) -> Tensor:
+        vector = options[choice][1]
+        if len(some) == 1:
+            return vector[places[choice][some[0]]]
+        return vector[[places[choice][option] for option in some]].sum()
+
+    return Odds(of_choice, lambda choice, some: sum(numbers[choice][option] for option in some)), Odds(of_choice, total)
 
 
 def _channel_weights(vector: Tensor, live: list[tuple[int, int]]) -> Tensor:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from hwnas.errors import GenotypeError
 from hwnas.ir.fingerprint import fingerprint
-from hwnas.ir.gates import All, Any, Gate, Is, Not, Select, choices_of, holds, is_one_of, probability
+from hwnas.ir.gates import All, Any, Gate, Is, Not, Select, choices_of, holds, is_one_of
 from hwnas.ir.isomorphism import correspondence
+from hwnas.ir.odds import Node, diagram, probability
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.ir.passes.fix_gates import fix_gates
 from hwnas.ir.passes.simplify import simplify
@@ -61,6 +62,22 @@ def test_under_decisions_a_gate_weighs_one_or_nothing(gate: Gate) -> None:
     assert probability(gate, one_hot) == float(holds(gate, decisions))
     assert holds(Not(gate), decisions) != holds(gate, decisions)
     assert set(choices_of(gate)) <= set(OPTIONS)
+
+
+@given(gates)
+def test_diagrams_of_gates_that_mean_the_same_are_one(gate: Gate) -> None:
+    twins = (Not(Not(gate)), All(gate, gate), Any(gate, All(gate, Is("b", "x"))))
+    assert all(diagram(twin) is diagram(gate) for twin in twins)
+    assert diagram(All(gate, Not(gate))) is False
+
+
+def test_a_diagram_asks_only_what_matters() -> None:
+    found = diagram(Any(All(Is("a", 1), Is("b", "x")), Is("a", 2)))
+    assert isinstance(found, Node)
+    assert found.choice == "a" and found.rest is False
+    assert dict(found.edges)[2] is True
+    below = dict(found.edges)[1]
+    assert isinstance(below, Node) and below.choice == "b" and below.edges == (("x", True),)
 
 
 def test_weights_need_not_sum_to_one() -> None:
