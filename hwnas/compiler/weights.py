@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,15 +23,25 @@ def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path, metadata
 
 
 def serialised(weights: nn.Module | Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """The bytes of such a file."""
+    """The bytes of such a file; the same for the same tensors and texts."""
     from safetensors.torch import save
     from torch import nn
 
     state: Mapping[str, Tensor] = weights.state_dict() if isinstance(weights, nn.Module) else weights
     # clone: safetensors refuses tensors that share memory, as sliced supernet weights do
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
-    written: bytes = save(tensors, metadata={**{key: str(metadata[key]) for key in sorted(metadata)}, **FORMAT})
-    return written
+    texts = {**{key: str(value) for key, value in metadata.items()}, **FORMAT}
+    return _in_order(save(tensors, metadata=texts))
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file with the texts in its header sorted: safetensors writes them in an order that changes."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return b"".join((len(text).to_bytes(8, "little"), text, memoryview(content)[start:]))
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

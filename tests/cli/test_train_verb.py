@@ -18,8 +18,6 @@ from commands import Command, promised, run
 from PIL import Image
 from small_world import SIZE, SPACE, folder_data
 
-from hwnas.compiler.weights import load_weights
-
 STEPS = 6
 SMALL = ["--set", "batch=2", "--set", "crop=1"]
 
@@ -125,8 +123,7 @@ def test_a_killed_training_ends_in_the_same_file(genotype: Path, data: str, tmp_
 
     ended = run(*words(genotype, data, place, *more, *threads, "--resume"))
     assert ended.code == 0, ended.document
-    ours, theirs = (load_weights(folder / "weights.safetensors")[0] for folder in (place, whole))
-    assert set(ours) == set(theirs) and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert (place / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
     again = run(*words(genotype, data, place, *more, *threads, "--resume"))
     assert again.document == ended.document
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from hwnas.compiler.network import compile_graph
-from hwnas.compiler.weights import apply_weights, load_weights, save_weights
+from hwnas.compiler.weights import apply_weights, load_weights, save_weights, serialised
 from hwnas.errors import HwnasError, RunError
 from tests.compiler.graphs import small_graph
 
@@ -22,6 +22,22 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     apply_weights(other, tensors)
     state = network.state_dict()
     assert all(torch.equal(value, state[key]) for key, value in other.state_dict().items())
+
+
+def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
+    texts = {f"text{number}": "ü" * number for number in range(12)}
+    names = ("b.weight", "a.weight")
+    tensors = {name: torch.arange(5.0) for name in names}
+    files = {
+        serialised({name: tensors[name] for name in order}, mixed)
+        for order in (names, names[::-1])
+        for mixed in (texts, dict(reversed(texts.items())))
+        for _ in range(4)
+    }
+    assert len(files) == 1
+    (tmp_path / "w.safetensors").write_bytes(files.pop())
+    found, metadata = load_weights(tmp_path / "w.safetensors")
+    assert metadata == texts and torch.equal(found["a.weight"], torch.arange(5.0))
 
 
 def test_tensors_that_share_memory_are_saved(tmp_path: Path) -> None:
