@@ -6,8 +6,11 @@ twin of the space, listed in ``NARROW``: the same choices over fewer channels.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from hwnas.skeletons.base import expand
 from hwnas.spaces.auto_deeplab import AutoDeepLabSpace
 from hwnas.spaces.base import SPACES, SearchSpace
 from hwnas.spaces.cas import CASSpace
@@ -89,3 +92,24 @@ def test_genotypes_expand_and_round_trip(name: str) -> None:
 @pytest.mark.parametrize("name", SPACES.names())
 def test_torch_counts_what_the_graph_says(name: str) -> None:
     contract.check_torch_agrees(narrow(name), SIZES.get(name, SMALL_SIZES), 20)
+
+
+HEADS = (
+    "seg_head",
+    "lraspp",
+    "fpn",
+    "aspp:rates=1-2-3",
+    "dpc:published",
+    "multi-scale-cell:1x1@f+p1x1@f;r2x2@0+skip@f",
+)
+OWN_DECODER = ("realtime", "auxcells", "fasterseg")
+"""What these search is the decoder, too."""
+
+
+@pytest.mark.parametrize("name", [name for name in SPACES.names() if not name.startswith(OWN_DECODER)])
+def test_every_backbone_takes_every_head(name: str) -> None:
+    genotype = contract.drawn(SPACES.get(name), 1)[0]
+    for head in HEADS:
+        joined = replace(genotype, params={**genotype.params, "head": head})
+        graph = expand(joined, (3, 770, 1022), contract.CLASSES)
+        assert graph.shape(graph.output) == (contract.CLASSES, 770, 1022)
