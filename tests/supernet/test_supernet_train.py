@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hwnas.data.cache import Arrays
-from hwnas.errors import RunError
+from hwnas.errors import HwnasError, RunError
 from hwnas.ir.opgraph import GraphBuilder
 from hwnas.spaces.base import Choice
 from hwnas.spaces.decisions import uniform_decisions
@@ -70,8 +70,7 @@ def train(shared, arrays, steps, **options):
         np.arange(10),
         3,
         budget=Budget(steps=steps),
-        recipe=RECIPE,
-        **{"price": lambda decisions: float(decisions["width"]), **options},
+        **{"price": lambda decisions: float(decisions["width"]), "recipe": RECIPE, **options},
     )
 
 
@@ -150,3 +149,34 @@ def test_error_on_a_damaged_checkpoint(arrays, tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RunError):
         train(weights(), arrays, 2, checkpoint=path)
+
+
+class Sure:
+    """A teacher that gives every pixel to one class."""
+
+    identity = "sure"
+
+    def __init__(self, classes: int = 3) -> None:
+        self.classes = classes
+
+    def at(self, size_hw):
+        def logits(images):
+            shown = torch.zeros(len(images), self.classes, *size_hw)
+            shown[:, 1] = 9.0
+            return shown
+
+        return logits
+
+
+def test_a_teacher_s_logits_are_learned_beside_the_labels(arrays):
+    alone, taught = weights(), weights()
+    train(alone, arrays, 10)
+    done = train(taught, arrays, 10, teacher=Sure(), recipe=RECIPE.with_values({"distillation": 20.0}))
+    images = torch.from_numpy(arrays.images[:2]).permute(0, 3, 1, 2).float() / 255
+    shares = []
+    for shared in (alone, taught):
+        with torch.no_grad():
+            shares.append(float((shared.run(graph_of(PATHS[0], (3, 64, 64)), images).argmax(1) == 1).float().mean()))
+    assert shares[1] > shares[0] + 0.2 and done.steps == 10
+    with pytest.raises(HwnasError, match="knows 4 classes"):
+        train(weights(), arrays, 1, teacher=Sure(4))
