@@ -80,7 +80,8 @@ class OpenVinoSession:
     def run(self, image_NCHW: np.ndarray) -> np.ndarray:
         check_image(image_NCHW, self.input)
         self._request.infer([image_NCHW], share_inputs=True)
-        return np.array(self._request.get_output_tensor(0).data)
+        output: np.ndarray = self._request.get_output_tensor(0).data
+        return output
 
 
 @functools.cache
@@ -107,7 +108,10 @@ def _in_own_process(task: str, path: Path, *arguments: str) -> None:
         )
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no reason was given"]
-        raise ArtifactError(f"OpenVINO cannot open {path}: {said[-1]}", "the file is damaged or needs a newer openvino")
+        hint = "the file is damaged or needs a newer openvino"
+        if "does not compute in" in said[-1]:  # built on another processor
+            hint = f"export it for this processor, in one of: {', '.join(_precisions())}"
+        raise ArtifactError(f"OpenVINO cannot open {path}: {said[-1]}", hint)
 
 
 def child_convert(onnx_path: str, target: str, precision: str) -> None:
@@ -136,11 +140,11 @@ def _one_line_errors() -> Iterator[None]:
         sys.exit(_line(error))
 
 
-def _line(error: Exception) -> str:
 TELLING = ("No conversion rule found", "ONNX node '")
 """What is in the line of an error of OpenVINO's ONNX reader that says of which node it is."""
 
 
+def _line(error: Exception) -> str:
     """OpenVINO's errors begin with lines of source code places; what went wrong is in a telling line, or the last."""
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
     told = [line for sign in TELLING for line in lines if sign in line]

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from hwnas.cli.stages.explaining import _facts
 from hwnas.data.preprocess import normalize_array
 from hwnas.errors import ArtifactError
 from hwnas.exporters.artifact import open_artifact
@@ -122,6 +123,7 @@ def test_any_number_of_pixels_to_labels_in_int8(engine, network, genotype, model
         model=quantized_to_time(model),
         classes=CLASSES,
     )
+    assert _facts(tmp_path / "model.onnx")[0] == SIZE_HW  # as `hwnas explain` reads it
     with artifact.open() as session:
         apart = np.concatenate([session.run(images[i : i + 1]).copy() for i in range(3)])
         for count in (2, 3):

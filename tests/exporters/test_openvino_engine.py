@@ -15,7 +15,7 @@ from hwnas.errors import ArtifactError
 from hwnas.exporters.artifact import open_artifact
 from hwnas.exporters.build import export_artifact
 from hwnas.exporters.engine import ENGINES
-from hwnas.exporters.openvino_engine import OpenVinoEngine
+from hwnas.exporters.openvino_engine import OpenVinoEngine, _in_own_process
 from hwnas.exporters.quantized import quantized_to_time
 from tests.exporters.nets import CLASSES
 
@@ -80,6 +80,13 @@ def test_a_precision_that_the_processor_lacks_is_refused(onnx_path, tmp_path, mo
     with pytest.raises(ArtifactError, match="does not compute in fp16") as caught:
         OpenVinoEngine().build(onnx_path, precision="fp16", out_dir=tmp_path)
     assert "fp32, int8" in caught.value.hint
+
+
+@pytest.mark.skipif("fp16" in PRECISIONS, reason="this processor computes in fp16")
+def test_a_file_of_another_processors_precision_is_told(onnx_path, tmp_path) -> None:
+    with pytest.raises(ArtifactError, match="does not compute in fp16") as caught:
+        _in_own_process("convert", onnx_path, str(tmp_path / "model.xml"), "fp16")
+    assert "export it for this processor, in one of: fp32" in caught.value.hint
 
 
 def test_a_crash_while_compiling_is_one_sentence(onnx_path, tmp_path, monkeypatch) -> None:
