@@ -166,6 +166,15 @@ WorkerCpusOption = Annotated[
         rich_help_panel=WORKERS_PANEL,
     ),
 ]
+WorkerGpusOption = Annotated[
+    float,
+    typer.Option(
+        "--worker-gpus",
+        min=0.0,
+        help="GPUs of each worker, or a part of one: where candidates are trained (--evaluator training or proxy).",
+        rich_help_panel=WORKERS_PANEL,
+    ),
+]
 
 
 class Percentile(StrEnum):
@@ -177,15 +186,6 @@ class Percentile(StrEnum):
 
 
 ConfidenceOption = Annotated[
-WorkerGpusOption = Annotated[
-    float,
-    typer.Option(
-        "--worker-gpus",
-        min=0.0,
-        help="GPUs of each worker, or a part of one: where candidates are trained (--evaluator training or proxy).",
-        rich_help_panel=WORKERS_PANEL,
-    ),
-]
     float | None,
     typer.Option(
         "--confidence",
