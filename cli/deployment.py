@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -30,6 +29,7 @@ from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import CHECKPOINT, RECIPE, REPORT, begun_by, train_genotype, training_report
 from hwnas.cli.stages.workers import Supernet, Work, Workers, at_work, module_of
 from hwnas.cli.working import Offer, offer_of
+from hwnas.clock import CLOCKS
 from hwnas.compiler.cost import cost_of
 from hwnas.errors import BudgetError, HwnasError, RunError
 from hwnas.exporters.artifact import open_artifact
@@ -60,6 +60,7 @@ from hwnas.training.schedule import Budget as Time
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hwnas.cli.stages.relaxing import Ground, Relaxed
     from hwnas.search.executor import Executor
     from hwnas.search.run import SearchResult
     from hwnas.search.strategy import Evaluator
@@ -100,8 +101,11 @@ class Deployment:
         self._logs = logs
         self._workers = workers or Workers()
         self._place = place or searching.StudyPlace(run / JOURNAL, STUDY_NAME)
-        self._started = time.monotonic() if started is None else started
+        self.clock = CLOCKS[settings.clock]
+        self._started = self.clock() if started is None else started
         self.training_threads = len(os.sched_getaffinity(0))
+        self.relaxed: tuple[Ground, Relaxed] | None = None
+        """What a gradient method has searched on and trained, until it is turned into a network."""
 
     @property
     def method(self) -> Method | None:
@@ -199,6 +203,7 @@ class Deployment:
                 seed=s.seed,
                 threads=self.training_threads,
                 progress=self.progress,
+                clock=self.clock,
             )
 
         inputs = {"data": s.data, "weights": options.backbone_weights, "keymap": options.keymap}
@@ -264,7 +269,7 @@ class Deployment:
     def _spent_s(self) -> float:
         """Seconds used so far: by this life of the run, or by the stages that earlier ones have finished."""
         stamped = float(sum(stamp["seconds"] for stamp in self.run.stamps().values()))
-        return max(time.monotonic() - self._started, stamped)
+        return max(self.clock() - self._started, stamped)
 
     def supernet(self) -> dict[str, Any]:
         """Train the supernet, a gradient method's or one of shared weights; goes on from its checkpoint."""
@@ -292,6 +297,7 @@ class Deployment:
                     recipe=SUPERNET_RECIPE.with_values(self.settings.supernet_recipe),
                     teacher=teacher,
                     backbone=prepared,
+                    clock=self.clock,
                 )
             pool = searching.save_pool(sampler, self.run / POOL)
             document = {"steps": trained.steps, "mean_path_ms": trained.mean_path_ms, "sampler": self.settings.sampler}
@@ -359,6 +365,7 @@ class Deployment:
                 pool=searching.load_pool(self.run / POOL) if self.uses_supernet else (),
                 limit_s=s.evaluation.time_limit,
                 work=None if self._place.join else self._offer(read, seconds).to_dict(),
+                clock=self.clock,
             )
 
     def _offer(self, read: list[str], seconds: float) -> Offer:
@@ -489,7 +496,7 @@ class Deployment:
             def measure(graph: OpGraph) -> finals.Measured:
                 s = self.settings
                 timed = exporting.time_untrained(graph, Path(scratch), seconds=1.5, threads=s.threads)
-                return finals.with_margin(timed.at(s.budget_at), timed.contract, self.table.contract)
+                return finals.with_margin(timed.alone(s.budget_at), timed.contract, self.table.contract)
 
             rounds = finals.Finals(
                 self.field,
@@ -504,6 +511,7 @@ class Deployment:
                 seed=self.settings.seed,
                 threads=self.training_threads,
                 progress=self.progress,
+                clock=self.clock,
             )
             if self.settings.vary:
                 best = finals.in_order(found, self.objective, limit_ms)[: finals.FINALISTS]
@@ -533,18 +541,26 @@ class Deployment:
             **self.run.fingerprints(CHOSEN, FINALIST),
             **{name: getattr(s, name) for name in ("data", "recipe", "teacher", "teacher_weights")},
         }
+        if self._teacher is not None and s.teacher is None:
+            inputs |= self.run.fingerprints(f"{relaxation.TEACHER}/{WEIGHTS}")
         self.run.stage("train", self._train, inputs=inputs, outputs=[WEIGHTS, REPORT])
         (self.run / CHECKPOINT).unlink(missing_ok=True)
         document: dict[str, Any] = read_json(self.run / REPORT, "training report")
         return {**document, "weights": str(self.run / WEIGHTS)}
 
+    @property
+    def _teacher(self) -> str | None:
+        """The teacher that was asked for, or the one that the method has searched beside the network."""
+        searched = self.run / relaxation.TEACHER
+        return self.settings.teacher or (str(searched) if (searched / WEIGHTS).exists() else None)
+
     def _train(self) -> None:
         s, genotype, data = self.settings, self.genotype, self.data
         with ExitStack() as stack:
             teacher = None
-            if s.teacher is not None:
+            if self._teacher is not None:
                 weights = None if s.teacher_weights is None else Path(s.teacher_weights)
-                found = open_teacher(s.teacher, weights, data.dataset, threads=self.training_threads)
+                found = open_teacher(self._teacher, weights, data.dataset, threads=self.training_threads)
                 teacher = stack.enter_context(found)
             trained = train_genotype(
                 genotype,
@@ -559,6 +575,7 @@ class Deployment:
                 checkpoint=self.run / CHECKPOINT,
                 log=Log(self.run / "train.jsonl", sinks=open_sinks(self._logs, self.run.path)),
                 progress=self.progress,
+                clock=self.clock,
             )
         save_network(self.run.path, genotype, trained.network, data.dataset.classes)
         write_json(self.run / REPORT, training_report(trained, data))

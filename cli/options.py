@@ -136,6 +136,19 @@ MethodOption = Annotated[
 BudgetOption = Annotated[
     str, typer.Option("--budget", metavar="LATENCY", help="Latency of one image: 10ms, 0.01s or 100fps.")
 ]
+
+
+class ClockName(StrEnum):
+    """By what minutes are counted (:data:`hwnas.clock.CLOCKS`)."""
+
+    wall = "wall"
+    cpu = "cpu"
+
+
+ClockOption = Annotated[
+    ClockName,
+    typer.Option("--clock", help="What minutes are counted by; cpu: the time that all threads here were given."),
+]
 MinutesOption = Annotated[float, typer.Option("--minutes", min=0.1, help="Bounds the whole command.")]
 RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="Run directory: everything is written there.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")]

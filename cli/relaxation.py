@@ -14,11 +14,10 @@ from hwnas.files import read_json, write_json
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.serialize import save_genotype
-from hwnas.latency.model import TableModel
 from hwnas.search.make import parse_call
 from hwnas.skeletons.base import expand
 from hwnas.training.metrics import evaluate
-from hwnas.training.network_files import GENOTYPE
+from hwnas.training.network_files import GENOTYPE, save_network
 from hwnas.training.schedule import Budget as Time
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from hwnas.training.distill import NetworkTeacher
 
 REPORT = "supernet.json"
+TEACHER = "teacher"
+"""Folder of the network that a method derives beside the one that is deployed."""
 TEACHER_SHARE = 0.4
 """Of the derived network's training, where a teacher comes first."""
 ATTEMPTS = 6
@@ -37,7 +38,9 @@ def train(job: Deployment, table: str) -> dict[str, Any]:
     """Train the relaxation under the budget; goes on from its checkpoint."""
 
     def work() -> None:
-        trained = _relaxed(job, job.shares().supernet + job.shares().search)
+        ground = _ground(job)
+        ground.learn()  # before the rest of the time is divided
+        job.relaxed = ground, (trained := _relaxed(job, ground))
         last = trained.traced.looks[-1]
         relaxing.draw_looks(job.run.path)
         document = {
@@ -74,32 +77,47 @@ def _ground(job: Deployment) -> relaxing.Ground:
     s = job.settings
     assert job.method is not None
     margin = finals.margin_of(job.table.contract)
+    here, *others = job.tables
     return relaxing.lay_ground(
-        job.method, s.space, TableModel(job.table), job.budget, margin, s.size_hw, job.data.classes, s.seed
+        job.method,
+        s.space,
+        job.tables[here],
+        job.budget,
+        margin,
+        s.size_hw,
+        job.data.classes,
+        s.seed,
+        {name: job.tables[name] for name in others},
     )
 
 
-def _relaxed(job: Deployment, seconds: float) -> relaxing.Relaxed:
+def _relaxed(job: Deployment, ground: relaxing.Ground) -> relaxing.Relaxed:
+    """The relaxation, trained for its share of the time; where that is spent, as its checkpoint has it."""
     _, options = parse_call(f"{job.settings.method}:{job.settings.method_options}")
-    ground = _ground(job)
     with job.supernet_teacher() as teacher:
         return relaxing.relax(
             ground,
             job.data,
-            seconds=seconds,
+            seconds=job.shares().supernet + job.shares().search,
             threads=job.training_threads,
             options=options,
             recipe=relaxing.recipe_of(ground.method).with_values(job.settings.supernet_recipe),
             teacher=teacher,
             folder=job.run.path,
             progress=job.progress,
+            clock=job.clock,
         )
 
 
-def _chosen(job: Deployment, finalist: str) -> dict[str, Any]:
+def _restored(job: Deployment) -> tuple[relaxing.Ground, relaxing.Relaxed]:
+    """What an earlier life of the run has trained."""
     ground = _ground(job)
-    # all its time is spent: this loads the checkpoint
-    relaxation = _relaxed(job, job.shares().supernet + job.shares().search)
+    return ground, _relaxed(job, ground)
+
+
+def _chosen(job: Deployment, finalist: str) -> dict[str, Any]:
+    ground, relaxation = job.relaxed or _restored(job)
+    job.relaxed = None
     repaired, measured = _measured(job, ground, relaxation)
     genotype = ground.space.decode(repaired.decisions).genotype
     save_genotype(genotype, job.run / GENOTYPE)
@@ -117,6 +135,7 @@ def _chosen(job: Deployment, finalist: str) -> dict[str, Any]:
         log=None,
         progress=job.progress,
         label="train the derived network",
+        clock=job.clock,
     )
     score = evaluate(trained.network, job.data.arrays, job.data.classes, indices=job.data.held)
     save_weights(trained.network.state_dict(), job.run / finalist, {"genotype": fingerprint(genotype)})
@@ -147,7 +166,8 @@ def _chosen(job: Deployment, finalist: str) -> dict[str, Any]:
 def _teacher(
     job: Deployment, ground: relaxing.Ground, relaxation: relaxing.Relaxed, seconds: float
 ) -> NetworkTeacher | None:
-    """The network that the method derives beside the one that is deployed, trained; None for most methods."""
+    """The network that the method derives beside the one that is deployed, trained and kept in the run, since the last
+    training learns from it, too; None for most methods."""
     from hwnas.training.distill import NetworkTeacher
 
     if relaxation.prepared.teaching is None:
@@ -165,7 +185,9 @@ def _teacher(
         log=None,
         progress=job.progress,
         label="train the teacher",
+        clock=job.clock,
     )
+    save_network(job.run / TEACHER, genotype, trained.network, job.data.dataset.classes)
     return NetworkTeacher(
         trained.network,
         lambda shape: expand(genotype, shape, job.data.classes),
@@ -182,7 +204,7 @@ def _measured(
 
     def measure(graph: OpGraph, scratch: Path) -> finals.Measured:
         timed = exporting.time_untrained(graph, scratch, seconds=1.5, threads=s.threads)
-        return finals.with_margin(timed.at(s.budget_at), timed.contract, job.table.contract)
+        return finals.with_margin(timed.alone(s.budget_at), timed.contract, job.table.contract)
 
     with tempfile.TemporaryDirectory() as scratch, job.progress.task("measure what was derived", ATTEMPTS) as task:
         for attempt in range(ATTEMPTS):

@@ -74,6 +74,9 @@ class Settings:
     study: str | None = None
     """The name of the study there."""
 
+    clock: str = "wall"
+    """What ``minutes`` are counted by: a name in :data:`hwnas.clock.CLOCKS`."""
+
     evaluations: int | None = None
     """So many candidates at most."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.objectives import check_metrics, check_size, join_limits, objective_of, table_names
 from hwnas.cli.options import parse_limits
 from hwnas.cli.settings import Settings
@@ -19,7 +20,7 @@ from hwnas.latency.measure import Setting
 from hwnas.latency.table import load_table
 from hwnas.optional import require
 from hwnas.search.costs import LATENCY
-from hwnas.search.make import make_strategy
+from hwnas.search.make import make_strategy, parse_call
 from hwnas.search.methods import METHODS
 from hwnas.search.objective import INT8_MIOU, MIOU
 from hwnas.search.pooled import takes_pool
@@ -76,12 +77,16 @@ def check_objective(settings: Settings, *, resume: bool) -> None:
 
 def _check_gradient(settings: Settings) -> None:
     """That a gradient method is not asked for what it takes no notice of."""
-    if settings.method is None or METHODS.get(settings.method).gradient is None:
+    method = METHODS.get(settings.method) if settings.method is not None else None
+    if method is None or method.gradient is None:
         return
+    weighs = "costs" in method.options
     given = {
         "--objective": settings.objective != MIOU,
         "--limit": settings.limits,
-        "a second --table": settings.devices,
+        "a second --table": settings.devices and not weighs,
+        "--storage": settings.storage,
+        "--evaluator": settings.evaluation != EvaluatorOptions(),
         "--evaluations": settings.evaluations is not None,
         "--vary": settings.vary,
         "--network": settings.network is not None,
@@ -92,6 +97,19 @@ def _check_gradient(settings: Settings) -> None:
                 f"the method {settings.method} learns by gradients, under the budget: {option} means nothing to it",
                 "leave it out, or search with a --strategy",
             )
+    if weighs:
+        _check_weighed(settings)
+
+
+def _check_weighed(settings: Settings) -> None:
+    """That a gradient method that weighs costs knows those that it is to weigh."""
+    from hwnas.search.gradient.cas import DEFAULT_COSTS, parse_costs
+
+    _, options = parse_call(f"{settings.method}:{settings.method_options}")
+    there = ["macs", "params", *table_names(settings.devices)]
+    for name in parse_costs(str(options.get("costs", DEFAULT_COSTS))):
+        if name not in there:
+            raise HwnasError(f"there is no cost {name!r} to weigh", f"there are: {', '.join(there)}")
 
 
 def check_evaluation(settings: Settings) -> None:

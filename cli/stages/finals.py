@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.cli.stages.data import TrainingData
 from hwnas.cli.stages.training import RECIPE, train_genotype
+from hwnas.clock import Clock
 from hwnas.compiler.weights import load_weights, save_weights
 from hwnas.errors import BudgetError, RunError
 from hwnas.files import read_json, write_json
@@ -198,11 +199,12 @@ class Finals:
         seed: int,
         threads: int,
         progress: Progress,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._field, self._data, self._beginning, self._measure = field, data, beginning, measure
         self._folder, self._training_s, self._recipe = folder, training_s, recipe
         self._objective, self._measures = objective or Objective(), dict(measures or {})
-        self._seed, self._threads, self._progress = seed, threads, progress
+        self._seed, self._threads, self._progress, self._clock = seed, threads, progress, clock
 
     def winner(self, finalists: Sequence[Finalist], limit_ms: float, seconds: float) -> Finalist:
         """The best in the mean of both comparisons, of those whose measured latency, with its margin, is within
@@ -266,13 +268,13 @@ class Finals:
         reached: dict[str, Any] = read_json(record, "finalist") if record.exists() else {}
         checkpoint = self._folder / f"{name}.safetensors"
         if f"{part:.6f}" not in reached:
-            start = time.monotonic()
+            start = self._clock()
             try:
                 known = self._train(finalist, part, checkpoint)
             except DivergedError as error:
                 logger.warning("a finalist is left out: %s", error.message)
                 known = {"miou": -1.0, "steps": finalist.steps}
-            reached[f"{part:.6f}"] = {**known, "took_s": time.monotonic() - start}
+            reached[f"{part:.6f}"] = {**known, "took_s": self._clock() - start}
             write_json(record, reached)
         known = reached[f"{part:.6f}"]
         scores = (*finalist.scores, self._score(finalist, known))
@@ -318,6 +320,7 @@ class Finals:
             log=None,
             progress=self._progress,
             label="train a finalist",
+            clock=self._clock,
         )
         score = evaluate(trained.network, self._data.arrays, self._data.classes, indices=self._data.held)
         shown = self._data.images.shown(CALIBRATION) if self._measures else None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.cli.stages.data import TrainingData
+from hwnas.clock import Clock
 from hwnas.errors import BudgetError, GenotypeError, HwnasError, TableError
 from hwnas.files import write_json, write_text
 from hwnas.ir.opgraph import OpGraph
@@ -23,6 +25,7 @@ from hwnas.search.objective import Budget
 from hwnas.shapes import Shape, Value
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES, Decisions
+from hwnas.spaces.decisions import canonical
 from hwnas.spaces.relaxed import RelaxedSpace, relaxed
 from hwnas.supernet.prices import Price, fastest_of, remembered
 from hwnas.training.recipe import Recipe
@@ -49,7 +52,10 @@ RECIPE = Recipe(balance="enet", lr=5e-3, batch=4)
 
 @dataclass(frozen=True)
 class Ground:
-    """What a relaxation is searched on: the space, what its genotypes cost, and the most that they may."""
+    """What a relaxation is searched on: the space, what its genotypes cost, and the most that they may.
+
+    ``others`` price further devices, by the names of their tables.
+    """
 
     method: Method
     space: RelaxedSpace
@@ -58,6 +64,7 @@ class Ground:
     size_hw: tuple[int, int]
     classes: int
     seed: int
+    others: Mapping[str, TableModel] = field(default_factory=dict)
 
     def graph(self, decisions: Decisions, shape: Shape | None = None) -> OpGraph:
         """The op graph of ``decisions``, at the run's size or at another."""
@@ -67,9 +74,12 @@ class Ground:
     def price(self) -> Price:
         """Predicted p50 in ms; infinite where the table has no price."""
 
+        return self._price_by(self.model)
+
+    def _price_by(self, model: TableModel) -> Price:
         def priced(decisions: Decisions) -> float:
             try:
-                return self.model.predict(self.graph(decisions)).latency_ms
+                return model.predict(self.graph(decisions)).latency_ms
             except (TableError, GenotypeError):
                 return math.inf
 
@@ -107,6 +117,10 @@ class Ground:
                     f"raise the budget to {floor * 1.1:.2f} ms or more, or choose a smaller --size",
                 )
 
+    def learn(self) -> None:
+        """Learn what :attr:`expectation` goes by, which takes up to a minute."""
+        self.expectation  # noqa: B018
+
     @cached_property
     def expectation(self) -> Expected:
         """Expected latency of a relaxation, exact or from draws, as the space allows."""
@@ -118,20 +132,27 @@ class Ground:
         return DrawnExpectation(self.space, self.price, seed=self.seed)
 
     def costs(self) -> dict[str, Expected]:
-        """Expected multiply-adds and parameters, relative to their mean over the space."""
+        """Expected multiply-adds, parameters, and time on further devices, relative to their mean over the space."""
         from hwnas.compiler.cost import cost_of
         from hwnas.search.gradient.expected import DrawnExpectation
 
+        counted = remembered(lambda decisions: cost_of(self.graph(decisions)))
+        prices: dict[str, Price] = {
+            "macs": lambda decisions: counted(decisions).macs,
+            "params": lambda decisions: counted(decisions).params,
+            **{name: self._price_by(model) for name, model in self.others.items()},
+        }
         rng = np.random.default_rng([self.seed, 6])
-        means = [cost_of(self.graph(self.space.sample(rng))) for _ in range(PROBES)]
+        drawn = [canonical(self.space, self.space.sample(rng)) for _ in range(PROBES)]
 
-        def relative(name: str) -> Expected:
-            mean = float(np.mean([getattr(cost, name) for cost in means]))
-            return DrawnExpectation(
-                self.space, remembered(lambda d: getattr(cost_of(self.graph(d)), name) / mean), seed=self.seed
-            )
+        def relative(price: Price) -> Expected:
+            known = [each for each in map(price, drawn) if math.isfinite(each)]
+            if not known:
+                raise TableError(f"the table of a further device has no time of networks of {self.space.name}")
+            mean = float(np.mean(known))
+            return DrawnExpectation(self.space, lambda decisions: price(decisions) / mean, seed=self.seed)
 
-        return {name: relative(name) for name in ("macs", "params")}
+        return {name: relative(price) for name, price in prices.items()}
 
 
 def lay_ground(
@@ -143,9 +164,11 @@ def lay_ground(
     size_hw: tuple[int, int],
     classes: int,
     seed: int,
+    others: Mapping[str, TableModel] | None = None,
 ) -> Ground:
     """What ``method`` searches ``space`` on; the limit leaves ``margin`` for the machine's drift."""
-    ground = Ground(method, relaxed(SPACES.get(space)), model, budget.p50_ms / margin, size_hw, classes, seed)
+    limit_ms = budget.p50_ms / margin
+    ground = Ground(method, relaxed(SPACES.get(space)), model, limit_ms, size_hw, classes, seed, others or {})
     ground.check()
     return ground
 
@@ -175,11 +198,12 @@ def relax(
     teacher: Teacher | None,
     folder: Path,
     progress: Progress,
+    clock: Clock = time.monotonic,
 ) -> Relaxed:
     """Train the relaxation for ``seconds`` in all lives of ``folder / "relaxation.safetensors"``, by ``recipe`` and
     from the ``teacher``, if there is one."""
     from hwnas.search.gradient.budget import AugmentedLagrangian
-    from hwnas.search.gradient.expected import DrawnExpectation
+    from hwnas.search.gradient.expected import DrawnExpectation, is_exact
     from hwnas.search.gradient.fitting import SegmentationLoss, crop_shape, fit_relaxation, halve
     from hwnas.search.gradient.order import Order
     from hwnas.search.gradient.trace import Traced
@@ -205,14 +229,15 @@ def relax(
         classes=data.classes,
         loss=loss,
         recipe=recipe,
-        expected_ms=ground.expectation,
+        expected_ms=lambda weights: ground.expectation(weights),  # learned when it is first asked for
         budget=AugmentedLagrangian(ground.limit_ms),
         seed=ground.seed,
         costs=ground.costs() if ground.method.name == "cas" else {},
         options=options,
     )
     prepared = ground.method.prepare()(order)
-    more = {"expectation": ground.expectation.part()} if isinstance(ground.expectation, DrawnExpectation) else {}
+    drawn = None if is_exact(ground.space) else ground.expectation
+    more = {"expectation": drawn.part()} if isinstance(drawn, DrawnExpectation) else {}
     traced = Traced(
         prepared.step,
         ground.space,
@@ -241,6 +266,7 @@ def relax(
         checkpoint=folder / CHECKPOINT,
         log=Log(folder / "relaxation.jsonl"),
         progress=progress,
+        clock=clock,
     )
     if not traced.looks or traced.looks[-1].step != traced.steps:
         traced.look()

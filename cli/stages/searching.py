@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.cli.stages.data import TRAIN, TrainingData
+from hwnas.clock import Clock
 from hwnas.data.cache import load_arrays
 from hwnas.errors import BudgetError, HwnasError, RunError, TableError
 from hwnas.files import read_json, write_json
@@ -165,6 +167,7 @@ def train_supernet(
     recipe: Recipe | None = None,
     teacher: Teacher | None = None,
     backbone: Backbone | None = None,
+    clock: Clock = time.monotonic,
 ) -> tuple[PathSampler, SupernetTraining]:
     """Train a supernet of the field on the training part, for ``seconds`` in all lives of ``checkpoint``, by ``recipe``
     if that is not the usual one, and from a ``teacher`` if there is one.
@@ -196,6 +199,7 @@ def train_supernet(
         checkpoint=checkpoint,
         log=log,
         progress=progress,
+        clock=clock,
     )
     return paths, training
 
@@ -324,6 +328,7 @@ def search_field(
     pool: Sequence[Decisions] = (),
     limit_s: float | None = None,
     work: Mapping[str, object] | None = None,
+    clock: Clock = time.monotonic,
 ) -> SearchResult:
     """Search until ``seconds`` have passed or ``evaluations`` are recorded; goes on with what the study holds.
 
@@ -350,7 +355,7 @@ def search_field(
         raise RunError(f"no process is at work on the study {place.name}", "begin the search, or go on with --resume")
     if work is not None and not place.join:
         study.offer(work)
-    executor = evaluator if isinstance(evaluator, Executor) else InProcess(evaluator, limit_s=limit_s)
+    executor = evaluator if isinstance(evaluator, Executor) else InProcess(evaluator, clock, limit_s=limit_s)
     used_s = sum(trial.duration_s for trial in study.finished if trial.stream == study.stream) / executor.slots
     options = {"pool": pool} if takes_pool(strategy) else {}
     try:
@@ -365,6 +370,7 @@ def search_field(
             evaluations=evaluations,
             deadline_s=math.inf if place.join else seconds - used_s,
             progress=progress,
+            clock=clock,
         )
     finally:
         study.close()

@@ -65,7 +65,12 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def apply_weights(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Load ``tensors`` into ``network``. All of its tensors and no others must be there; else nothing is changed."""
+    """Load ``tensors`` into ``network``. All of its tensors and no others must be there; else nothing is changed.
+
+    They are copied one by one: ``load_state_dict`` looks through all of them for every module of a supernet.
+    """
+    import torch
+
     state = network.state_dict()
     complaints = {
         "lack": sorted(set(state) - set(tensors)),
@@ -82,7 +87,9 @@ def apply_weights(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
             f"the weights do not fit the network: they {'; they '.join(found)}",
             "give the genotype and the class count that these weights were trained with",
         )
-    network.load_state_dict(tensors)
+    with torch.no_grad():
+        for name, tensor in state.items():
+            tensor.copy_(tensors[name])
 
 
 def _size(tensor: Tensor) -> str:

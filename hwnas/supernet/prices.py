@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from hwnas.shapes import Value
 from hwnas.spaces.base import Decisions, SearchSpace
@@ -10,13 +11,14 @@ from hwnas.spaces.decisions import canonical, is_active
 
 Price = Callable[[Decisions], float]
 """Predicted latency in milliseconds of a genotype."""
+Fact = TypeVar("Fact")
 
 
-def remembered(price: Price) -> Price:
+def remembered(price: Callable[[Decisions], Fact]) -> Callable[[Decisions], Fact]:
     """``price`` that computes each genotype once; give it canonical decisions."""
-    known: dict[tuple[tuple[str, Value], ...], float] = {}
+    known: dict[tuple[tuple[str, Value], ...], Fact] = {}
 
-    def priced(decisions: Decisions) -> float:
+    def priced(decisions: Decisions) -> Fact:
         key = tuple(decisions.items())
         if key not in known:
             known[key] = price(decisions)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.methods import settled
+from hwnas.cli.settings import Settings
+from hwnas.cli.stages.beforehand import check_objective
 from hwnas.cli.stages.relaxing import Ground
 from hwnas.errors import BudgetError, HwnasError, TableError
 from hwnas.latency.contract import TimingContract
@@ -62,11 +66,45 @@ def test_without_a_method_everything_is_as_it_was():
         (("greedynas:x=1", None, None, None), "takes no options"),
         (("proxyless", "gas", None, None), "cannot search the space gas"),
         (("proxless", None, None, None), "unknown method"),
+        (("cas:cots=macs=0.2", None, None, None), "cas has no option 'cots'"),
+        (("darts:order=3", None, None, None), "order of darts cannot be 3"),
+        (("gas:paths=hard", None, None, None), "paths of gas cannot be 'hard'"),
+        (("proxyless:rate=fast", None, None, None), "rate of proxyless cannot be 'fast'"),
+        (("auto-deeplab:search_filters=0.5", None, None, None), "search_filters of auto-deeplab cannot be 0.5"),
     ],
 )
 def test_error_on_what_does_not_go_together(given, message):
     with pytest.raises(HwnasError, match=message):
         settled(*given, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"storage": "sqlite:///s.db"}, "--storage means nothing to it"),
+        ({"devices": ("phone=phone.json",)}, "a second --table means nothing to it"),
+        ({"evaluation": EvaluatorOptions(evaluator="training")}, "--evaluator means nothing to it"),
+        ({"method": "cas", "method_options": "costs=gpu=0.1"}, "there is no cost 'gpu' to weigh"),
+    ],
+)
+def test_error_on_what_only_candidates_have(changes, said):
+    wanted = {"method": "darts", **changes}
+    settings = Settings("streets", SIZE, 10.0, "p50", 1.0, "darts", "evolution", 1, 0, **wanted)
+    with pytest.raises(HwnasError, match=said):
+        check_objective(settings, resume=False)
+
+
+def test_another_device_is_a_cost_like_the_others():
+    class Slower(MadeUp):
+        def alone(self, key):
+            return 3 * super().alone(key)[0], "measured"
+
+    space = MBConvSpace("mbconv", {"head": "lraspp:width=8", "dilated_stages": 1}, shrink=4)
+    both = Ground(METHODS.get("cas"), space, MadeUp(), 1e6, SIZE, 5, 0, {"phone": Slower()})
+    costs = both.costs()
+    assert set(costs) == {"macs", "params", "phone"}
+    shares = {choice.name: torch.full((len(choice.options),), 1 / len(choice.options)) for choice in space.choices}
+    assert all(0.7 < float(cost(shares)) < 1.4 for cost in costs.values()), "relative to the mean over the space"
 
 
 def test_a_budget_below_the_floor_is_refused_with_the_floor():

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from hwnas.errors import HwnasError
 from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer
 from hwnas.search.gradient.cooled import Cooled
+from hwnas.search.gradient.expected import DrawnExpectation
 from hwnas.search.gradient.logits import Expected, Logits
 from hwnas.search.gradient.order import Order, Prepared
 from hwnas.search.gradient.setup import mixing_of, network_of
@@ -54,7 +55,9 @@ class CostWeighted:
         self.budget.update(expected_ms)
 
     def parts(self) -> dict[str, Part]:
-        return self.budget.parts()
+        drawn = {name: self.costs[name] for name in self.weights}
+        own = {f"cost_{name}": cost.part() for name, cost in drawn.items() if isinstance(cost, DrawnExpectation)}
+        return {**self.budget.parts(), **own}
 
 
 def parse_costs(text: str) -> dict[str, float]:
@@ -72,11 +75,8 @@ def parse_costs(text: str) -> dict[str, float]:
 
 
 def prepare(order: Order) -> Prepared:
-    """Options: ``costs``, ``paths`` (sampled, soft), ``learn_from`` (0.1)."""
+    """Options: ``costs``, ``paths`` (sampled), ``learn_from`` (0.1)."""
     weights = parse_costs(str(order.options.get("costs", DEFAULT_COSTS)))
-    for name in weights:
-        if name not in order.costs:
-            raise HwnasError(f"there is no cost {name!r} to weigh", f"there are: {', '.join(order.costs)}")
     network = network_of(order)
     logits = Logits(order.space.relaxation, seed=order.seed)
     bilevel = Bilevel(
