@@ -45,7 +45,7 @@ def journal(made: Path) -> Path:
     bare.mkdir()
     for name in ("measure.py", "bundle.zip"):
         shutil.copy(made / name, bare / name)
-    words = ["-I", "measure.py", "bundle.zip", "-o", "measured.jsonl", "--seconds", "8", "--passes", "2"]
+    words = ["-I", "measure.py", "bundle.zip", "-o", "measured.jsonl", "--seconds", "40", "--passes", "1"]
     done = subprocess.run([sys.executable, *words], cwd=bare, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return bare / "measured.jsonl"

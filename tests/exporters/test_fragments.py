@@ -8,25 +8,40 @@ import onnxruntime
 import pytest
 
 from hwnas.errors import ArtifactError
+from hwnas.exporters.fold import fold_batchnorm
 from hwnas.exporters.fragments import assemble, assemble_bytes
 from hwnas.exporters.kernels import export_ops
-from hwnas.exporters.onnx_export import export_network
+from hwnas.exporters.onnx_export import export_modules, network_as_onnx
 from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.keys import keys_of
 from tests.exporters.nets import graph_of, random_genotype, random_network
 
 SEEDS = (0, 1, 4)
+SMALL, AMONG = 7, range(5, 60)
+"""Beside those, so many networks of few nodes, exported in one call, which alone takes a second."""
 
 
 @pytest.fixture(scope="module")
 def graphs() -> list[OpGraph]:
-    return [graph_of(random_genotype(seed)) for seed in SEEDS]
+    few = sorted((graph_of(random_genotype(seed)) for seed in AMONG), key=lambda graph: len(graph.nodes))[:SMALL]
+    graphs = [*(graph_of(random_genotype(seed)) for seed in SEEDS), *few]
+    assert len({tuple(keys_of(graph).values()) for graph in graphs}) == 10
+    return graphs
 
 
 @pytest.fixture(scope="module")
 def fragments(graphs) -> dict[str, onnx.ModelProto]:
     keys = list({key for graph in graphs for key in keys_of(graph).values()})
     return {key.text: model for key, model in zip(keys, export_ops(keys), strict=True)}
+
+
+@pytest.fixture(scope="module")
+def wholes(graphs) -> list[bytes]:
+    """The networks exported whole."""
+    large, small = graphs[: len(SEEDS)], graphs[len(SEEDS) :]
+    models = [network_as_onnx(random_network(graph)) for graph in large]
+    models += export_modules([(fold_batchnorm(random_network(graph)), [graph.shape("image")]) for graph in small])
+    return [model.SerializeToString() for model in models]
 
 
 def optimised(model: bytes, path: Path) -> Counter[str]:
@@ -50,15 +65,14 @@ def optimised(model: bytes, path: Path) -> Counter[str]:
     return Counter(nodes)
 
 
-def test_the_engine_makes_the_same_of_both(graphs, fragments, tmp_path) -> None:
-    for graph in graphs:
+def test_the_engine_makes_the_same_of_both(graphs, fragments, wholes, tmp_path) -> None:
+    """Of ten networks; that they take as long is what ``benchmarks/fragments_vs_whole.py`` measures."""
+    for graph, whole in zip(graphs, wholes, strict=True):
         model = assemble(graph, fragments)
         onnx.checker.check_model(model, full_check=True)
-        whole = tmp_path / "whole.onnx"
-        export_network(random_network(graph), whole)
         together = optimised(model.SerializeToString(), tmp_path / "a.onnx")
-        assert together == optimised(whole.read_bytes(), tmp_path / "b.onnx")
-        assert len(together) > 15
+        assert together == optimised(whole, tmp_path / "b.onnx")
+        assert len(together) > 10
 
 
 def test_ends_are_those_of_a_whole_export(graphs, fragments) -> None:
