@@ -32,7 +32,6 @@ from hwnas.search.scalarise import Hinge
 from hwnas.search.strategy import Outcome, Request
 from hwnas.training.loop import DivergedError
 
-
 MIOU = Objective("miou", {"latency_ms": 10.0})
 
 
