@@ -68,11 +68,16 @@ def check_fixed_supergraph_is_the_genotype(space: RelaxedSpace, size_hw: Size, c
 
 
 def check_network_is_the_compiled_one(space: RelaxedSpace, size_hw: Size, count: int) -> None:
-    """Under ``embed``, the relaxed network's output and gradient are those of the compiled network with its weights."""
+    """Under ``embed``, the relaxed network's output and gradient are those of the compiled network with its weights;
+    of the second one, if there is one, with its branches computed again in the backward pass."""
     supergraph = space.supergraph((3, *size_hw), CLASSES)
-    network = RelaxedNetwork(supergraph, space.relaxation, seed=0).double()
+    plain, again = (
+        RelaxedNetwork(supergraph, space.relaxation, seed=0, checkpoint=checkpoint).double()
+        for checkpoint in (False, count > 1)
+    )
     images = torch.randn(2, 3, *size_hw, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    for decisions in drawn(space, count, seed=1):
+    for number, decisions in enumerate(drawn(space, count, seed=1)):
+        network = again if number else plain
         weights = {
             name: torch.from_numpy(vector) for name, vector in one_hot(space.relaxation, space.embed(decisions)).items()
         }
