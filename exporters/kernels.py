@@ -80,10 +80,11 @@ class KernelExporter:
             part = new[start : start + self._chunk]
             modules = [(_random_module(key, self._seed), key.input_shapes) for key in part]
             for key, model in zip(part, export_modules(modules, names=[f"op {key.text}" for key in part]), strict=True):
-                self._traced[key.text] = model
                 if can_have_twins(model):
                     free = holds_no_size(model) or len(model.graph.node) == 1
+                    model = twin(model, key, self._seed)  # of itself: with weights that pack well
                     self._twins[signature(key, sized=not free)] = model
+                self._traced[key.text] = model
 
 
 def export_ops(
