@@ -55,6 +55,8 @@ STRATEGIES = {
     "halving, evolution": "halving:min_fidelity=0.33,eta=3,around=evolution",
     "econas": "econas",
 }
+TICKS = (0, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+"""Of the picture, in points of mIoU."""
 OF_FIDELITIES = ("halving", "halving, evolution", "econas")
 """They need the problem ``trained``."""
 
@@ -177,6 +179,8 @@ def plot(all_curves: Mapping[str, Mapping[str, Mapping[int, list[float]]]], path
                 axis.fill_between(steps, *np.quantile(points, (0.25, 0.75), axis=0), color=f"C{index % 10}", alpha=0.2)
         axis.set(title=problem, xlabel="evaluations", ylabel="regret, points of mIoU")
         axis.set_yscale("symlog", linthresh=0.1)  # regrets end at 0
+        axis.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axis.set_yticks([], minor=True)
         axis.legend(fontsize="small")
     figure.tight_layout()
     figure.savefig(path)
