@@ -80,9 +80,9 @@ def command(
 def _opened(
     subject: str, size: str | None, classes: int | None, engine: str | None, table: LatencyTable | None, seed: int
 ) -> AbstractContextManager[Subject]:
-    from hwnas.cli.timing import artifact_path
     from hwnas.cli.options import graph_of
     from hwnas.cli.stages.explaining import artifact_subject, check_engine, genotype_subject, is_artifact
+    from hwnas.cli.timing import artifact_path
     from hwnas.errors import HwnasError
     from hwnas.latency.table import classes_of
 
