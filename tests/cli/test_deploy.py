@@ -60,7 +60,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     folder = tmp_path_factory.mktemp("deploy")
     data, place = folder_data(folder / "data"), folder / "run"
     words = ["deploy", "--data", data, "--size", SIZE, "--space", SPACE, "--budget", "100ms", "--minutes", "0.5"]
-    words += ["--run", str(place)]
+    words += ["--clock", "cpu", "--run", str(place)]
     script = Path(__file__).with_name("deploy_to_be_killed.py")
     dead = subprocess.run(
         [sys.executable, str(script), "train", *words],
