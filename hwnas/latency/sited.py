@@ -23,7 +23,8 @@ from hwnas.latency.population import Floats, Pricing
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import Decisions
 from hwnas.spaces.relaxed import RelaxedSpace, uniform
-from hwnas.spaces.sites.base import Constants, Site, Sited, Spot
+from hwnas.spaces.sites.base import Constants, Site, Spot
+from hwnas.spaces.sites.known import sites_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,9 +43,10 @@ class SitedModel:
     def __init__(
         self, model: Pricing, space: RelaxedSpace, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
     ) -> None:
-        assert isinstance(space, Sited)
+        sites = sites_of(space)
+        assert sites is not None, space.name
         self._model, self._space, self._size_hw, self._classes = model, space, size_hw, classes
-        self._sites, self._constants = space.sites(), Constants()
+        self._sites, self._constants = sites, Constants()
         self._overhead_ms = model.overhead_ms
         self._unpriced: dict[Site, TableError] = {}
         self._known: dict[Hashable, float | TableError] = {}

@@ -44,7 +44,6 @@ from hwnas.spaces.trellis import Decoded, legal_steps, path_probabilities, paths
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hwnas.spaces.sites.base import Sites
 
 NONE = "none"
 OPS = (
@@ -115,7 +114,7 @@ class AutoDeepLabSpace:
         head: str = DEFAULT_HEAD,
     ) -> None:
         self.name = name
-        self._layers, self._filters, self._blocks, self._head = layers, filters, blocks, head
+        self._layers, self._filters, self.blocks, self._head = layers, filters, blocks, head
         self.choices: Sequence[Choice] = (*_cell_choices(blocks), *_path_choices(layers))
         self.relaxation: Sequence[Choice] = (*_soft_edges(blocks), *_soft_steps(layers))
 
@@ -126,7 +125,7 @@ class AutoDeepLabSpace:
     def decode(self, decisions: Decisions) -> Candidate:
         """The genotype of ``decisions``; choices that are not active are ignored."""
         blocks = []
-        for number in range(1, self._blocks + 1):
+        for number in range(1, self.blocks + 1):
             left, right = (
                 (str(decisions[f"block{number}.{side}.from{source}.op"]), source)
                 for side, source in zip(SIDES, inputs_of(decisions, number), strict=True)
@@ -138,7 +137,7 @@ class AutoDeepLabSpace:
 
     def supergraph(self, input_shape: Shape, classes: int) -> OpGraph:
         """All ops on all edges of a cell on every edge of the trellis; ``none`` is the absence of the others."""
-        return trellis(open_cell(self._blocks), self._layers, self._filters, self._head, input_shape, classes)
+        return trellis(open_cell(self.blocks), self._layers, self._filters, self._head, input_shape, classes)
 
     def searched(self, filters: int) -> AutoDeepLabSpace:
         """The space as its relaxation searches it: with at most so many filters, and a head without a decoder, which a
@@ -147,7 +146,7 @@ class AutoDeepLabSpace:
         if plain == self._head and self._filters <= filters:
             return self
         return AutoDeepLabSpace(
-            name=self.name, layers=self._layers, filters=min(filters, self._filters), blocks=self._blocks, head=plain
+            name=self.name, layers=self._layers, filters=min(filters, self._filters), blocks=self.blocks, head=plain
         )
 
     def embed(self, decisions: Decisions) -> dict[str, Value]:
@@ -157,7 +156,7 @@ class AutoDeepLabSpace:
         HwnasError where a block takes one state twice or an op ``none``: there the relaxation has nothing to say.
         """
         options: dict[str, Value] = {choice.name: choice.options[0] for choice in self.relaxation}
-        for number in range(1, self._blocks + 1):
+        for number in range(1, self.blocks + 1):
             left, right = inputs_of(decisions, number)
             ops = [
                 decisions[f"block{number}.{side}.from{at}.op"] for side, at in zip(SIDES, (left, right), strict=True)
@@ -174,7 +173,7 @@ class AutoDeepLabSpace:
     def derive(self, probabilities: Probabilities) -> dict[str, Value]:
         """The two strongest edges of every block (of equals, those from the first states) and the likeliest path."""
         decisions: dict[str, Value] = {}
-        for number in range(1, self._blocks + 1):
+        for number in range(1, self.blocks + 1):
             states = states_of(number)
             kept = [np.asarray(probabilities[f"block{number}.from{state}"])[1:] for state in states]
             first, second = sorted(np.argsort([-ops.max() for ops in kept], kind="stable")[:2].tolist())
@@ -215,7 +214,7 @@ class AutoDeepLabSpace:
         import torch
 
         meant: dict[str, Tensor] = {}
-        for number in range(1, self._blocks + 1):
+        for number in range(1, self.blocks + 1):
             states = states_of(number)
             kept = {state: probabilities[f"block{number}.from{state}"][1:] for state in states}
             pairs = [
@@ -234,12 +233,6 @@ class AutoDeepLabSpace:
             rest = np.array([(level, *levels_of(option)) for option in choice.options], dtype=np.int64)
             meant[choice.name] = shares(path_probabilities(steps, rest, first))
         return meant
-
-    def sites(self) -> Sites:
-        """What its nodes depend on."""
-        from hwnas.spaces.sites.auto_deeplab import AutoDeepLabSites
-
-        return AutoDeepLabSites(self, self._blocks)
 
     def _halves(self, path: Sequence[int]) -> dict[str, Value]:
         half = self._layers // 2

@@ -38,7 +38,6 @@ from hwnas.spaces.relaxed import Probabilities, most_probable, own_options
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hwnas.spaces.sites.base import Sites
 
 LAYERS = 16
 STRIDES = (8, 16, 32)
@@ -50,7 +49,7 @@ class FasterSegSpace:
 
     def __init__(self, *, layers: int = LAYERS, filters: int = 12) -> None:
         self.name = "fasterseg"
-        self._layers, self._filters = layers, filters
+        self.layers, self._filters = layers, filters
         choices = [
             Choice("other", (16, 8)),
             Choice("down16", tuple(range(layers - 1)), {"other": (16,)}),
@@ -95,7 +94,7 @@ class FasterSegSpace:
 
     def supergraph(self, input_shape: Shape, classes: int, *, auxiliary: bool = False) -> OpGraph:
         """All ways, ops and widths of both branches; ``auxiliary``: with heads of theirs for training alone."""
-        return open_fasterseg(self._layers, self._filters, WIDTHS, input_shape, classes, auxiliary=auxiliary)
+        return open_fasterseg(self.layers, self._filters, WIDTHS, input_shape, classes, auxiliary=auxiliary)
 
     def embed(self, decisions: Decisions) -> dict[str, Value]:
         return own_options(self.choices, decisions)
@@ -107,15 +106,9 @@ class FasterSegSpace:
     def choice_probabilities(self, probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(probabilities)
 
-    def sites(self) -> Sites:
-        """What its nodes depend on."""
-        from hwnas.spaces.sites.fasterseg import FasterSegSites
-
-        return FasterSegSites(self, self._layers)
-
     def _branch(self, decisions: Decisions, downs: tuple[int, ...]) -> Branch:
         """The branch that strides in the layers ``downs``."""
-        path = [sum(down < layer for down in downs) for layer in range(self._layers)]
+        path = [sum(down < layer for down in downs) for layer in range(self.layers)]
         ops = [str(decisions[f"s{STRIDES[scale]}.layer{layer}.op"]) for layer, scale in enumerate(path)]
         widths = [
             _width(decisions[f"s{STRIDES[scale]}.layer{layer}.width"]) for layer, scale in enumerate(path) if layer

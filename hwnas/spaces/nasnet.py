@@ -29,7 +29,6 @@ from hwnas.ir.node import Node
 from hwnas.ir.opgraph import OpGraph
 from hwnas.shapes import Shape, Value
 from hwnas.skeletons.base import expand
-from hwnas.skeletons.cell_segmentation import DEFAULTS
 from hwnas.skeletons.searched_cell import INPUTS, ROLES
 from hwnas.skeletons.states import COMBINATIONS, OUTPUT, Block, Edge, cell_of_blocks, unused_states
 from hwnas.spaces.base import SPACES, Candidate, Choice, Decisions
@@ -39,7 +38,6 @@ from hwnas.spaces.relaxed import Probabilities, most_probable, own_options
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hwnas.spaces.sites.base import Sites
 
 BLOCKS = 5
 OPERATIONS = (
@@ -108,13 +106,6 @@ class NasnetSpace:
     def choice_probabilities(self, probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The probabilities themselves."""
         return dict(probabilities)
-
-    def sites(self) -> Sites:
-        """What its nodes depend on, where its cells are stacked as they are by default."""
-        from hwnas.spaces.sites.nasnet import NasnetSites
-
-        assert self.skeleton == "cell-segmentation"
-        return NasnetSites(self, int(str(self.params.get("layers", DEFAULTS["layers"]))))
 
 
 class _OpenCell:

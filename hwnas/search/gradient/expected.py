@@ -25,7 +25,7 @@ from hwnas.errors import HwnasError
 from hwnas.latency.population import PopulationModel, Pricing
 from hwnas.latency.sited import SitedModel
 from hwnas.spaces.relaxed import RelaxedSpace, sampler_of
-from hwnas.spaces.sites.base import Sited
+from hwnas.spaces.sites.known import sites_of
 from hwnas.supernet.prices import Price
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ WINDOW, FRESH = 96, 6
 
 def is_exact(space: RelaxedSpace) -> bool:
     """Whether the expectation in ``space`` is exact (:func:`exact`), or has to be drawn."""
-    return space.name in FACTORED or isinstance(space, Sited)
+    return space.name in FACTORED or sites_of(space) is not None
 
 
 def exact(
     space: RelaxedSpace, model: Pricing, size_hw: tuple[int, int], classes: int, rng: np.random.Generator
 ) -> Expected:
     """The expectation through the space's sites or factors; learning these takes up to a minute."""
-    make = SitedModel if isinstance(space, Sited) else PopulationModel
+    make = PopulationModel if sites_of(space) is None else SitedModel
     known = make(model, space, size_hw, classes, rng)
     return lambda weights: known.expected_ms(space.choice_probabilities(weights))
 

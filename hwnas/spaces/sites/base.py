@@ -7,14 +7,14 @@ occurrences of each site, all occurrences of a site cost the same, and the expec
 over the sites of how often each occurs times what it costs. How often is known without listing genotypes: sums and
 products over choices that are drawn independently, and recursion over those that are not.
 
-A space whose nodes depend on too many choices to be listed has ``sites()``; what its sites cost is read off a few
-hundred networks (:mod:`hwnas.latency.sited`). Nothing here knows latencies.
+Spaces whose nodes depend on too many choices to be listed have sites (:mod:`hwnas.spaces.sites.known`); what these cost
+is read off a few hundred networks (:mod:`hwnas.latency.sited`). Nothing here knows latencies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -70,10 +70,3 @@ class Constants:
         if key not in self._made:
             self._made[key] = torch.from_numpy(array).to(like.device, like.dtype)
         return self._made[key]
-
-
-@runtime_checkable
-class Sited(Protocol):
-    """A space that knows its sites."""
-
-    def sites(self) -> Sites: ...
