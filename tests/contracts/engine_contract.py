@@ -35,14 +35,12 @@ def check_runs_one_image_to_full_size_logits(engine: Engine, path: Path) -> None
         assert np.isfinite(output).all()
 
 
-def check_runs_are_repeatable_and_outputs_are_new(engine: Engine, path: Path) -> None:
+def check_runs_are_repeatable(engine: Engine, path: Path) -> None:
     with engine.open(path, threads=1) as session:
         image = _image(session.input.shape)
         kept = image.copy()
-        first = session.run(image)
-        copied = first.copy()
+        first = session.run(image).copy()  # an engine may write the next output over it
         session.run(_image(session.input.shape, seed=1))
-        np.testing.assert_array_equal(first, copied)
         np.testing.assert_array_equal(session.run(image), first)
         np.testing.assert_array_equal(image, kept)
 

@@ -102,7 +102,7 @@ HEADS = (
     "dpc:published",
     "multi-scale-cell:1x1@f+p1x1@f;r2x2@0+skip@f",
 )
-OWN_DECODER = ("realtime", "auxcells", "fasterseg")
+OWN_DECODER = ("realtime", "auxcells", "fasterseg", "small-world")
 """What these search is the decoder, too."""
 
 
