@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # One thread per worker: torch's and numpy's own threads would fight over the cores. In their order, since files with
-# few tests can be the longest, and are not to begin last. A worker that dies ends the run: replaced, it may wait for ever.
+# few tests can be the longest, and are not to begin last. A worker that dies ends the run: with another in its place,
+# pytest-xdist may wait for ever.
 TEST_WORKERS ?= 2
 TEST_FLAGS ?= -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1

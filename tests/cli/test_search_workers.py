@@ -55,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 def searched(small_table: Path, data: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a search answered; by two workers, where there are Ray and two cores.
 
-    It runs in a process of its own: one in which Ray was shut down may end at any moment.
+    It runs in a process of its own: Ray leaves threads behind where it was shut down.
     """
     ray = importlib.util.find_spec("ray") is not None and CORES > 1
     place = tmp_path_factory.mktemp("search") / "run"
