@@ -1,5 +1,5 @@
-"""The tests of ``alarms.py``, in a process of their own: after hundreds of other tests, with all that they have loaded, a
-process may die of an alarm (seen, not explained)."""
+"""The tests of ``alarms.py``, in a process of their own: after hundreds of other tests, with all that they have loaded,
+a process may die of an alarm (seen, not explained)."""
 
 from __future__ import annotations
 
