@@ -98,19 +98,13 @@ def test_every_space_with_sites_is_tested():
     assert {type(space) for space in sited} == {type(space) for space in NARROW.values()}
 
 
+@pytest.mark.parametrize(("undecided", "times"), [(0, 10), (4, 5)], ids=["one genotype", "several"])
 @pytest.mark.parametrize("name", NARROW)
-def test_a_certain_genotype_costs_what_is_predicted(name):
+def test_the_expectation_is_the_sum_over_all_genotypes(name, undecided, times):
+    """Of a certain genotype that is its prediction."""
     space, rng = NARROW[name], np.random.default_rng(1)
-    for _ in range(10):
-        meant, options = few(space, rng, 0)
-        assert float(known(name).expected_ms(meant)) == pytest.approx(mean(space, meant, options))
-
-
-@pytest.mark.parametrize("name", NARROW)
-def test_the_expectation_is_the_sum_over_all_genotypes(name):
-    space, rng = NARROW[name], np.random.default_rng(2)
-    for _ in range(5):
-        meant, options = few(space, rng, 4)
+    for _ in range(times):
+        meant, options = few(space, rng, undecided)
         assert float(known(name).expected_ms(meant)) == pytest.approx(mean(space, meant, options))
 
 
