@@ -171,7 +171,8 @@ def plot(all_curves: Mapping[str, Mapping[str, Mapping[int, list[float]]]], path
 
     figure, axes = pyplot.subplots(1, len(all_curves), figsize=(7 * len(all_curves), 5), squeeze=False)
     for axis, (problem, curves) in zip(axes[0], all_curves.items(), strict=True):
-        for index, (name, by_seed) in enumerate(curves.items()):
+        for name, by_seed in curves.items():
+            index = list(STRATEGIES).index(name)  # the same colour in every picture
             points = 100 * np.array(list(by_seed.values()))
             steps = np.arange(1, points.shape[1] + 1)
             axis.plot(steps, np.median(points, 0), label=name, color=f"C{index % 10}", ls="-" if index < 10 else "--")
