@@ -27,7 +27,7 @@ from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import GraphBuilder, OpGraph, PrefixedBuilder
 from hwnas.shapes import Params, Shape
 from hwnas.skeletons.base import SKELETONS
-from hwnas.skeletons.heads import add_auxiliary, add_head
+from hwnas.skeletons.heads import add_auxiliary, add_head, wants_auxiliary
 from hwnas.skeletons.placing import place_cell, resized
 
 CELL_INPUTS = ("current", "previous")
@@ -211,12 +211,9 @@ def _parameters(params: Params) -> tuple[tuple[int, ...], int, str, bool]:
         raise GenotypeError(f"skeleton auto-deeplab: filters must be a whole number of at least 1, not {filters!r}")
     if not isinstance(head, str):
         raise GenotypeError(f"skeleton auto-deeplab: head must be a text, not {head!r}")
-    auxiliary = params.get("auxiliary", False)
-    if not isinstance(auxiliary, bool):
-        raise GenotypeError(f"skeleton auto-deeplab: auxiliary must be true or false, not {auxiliary!r}")
     levels = tuple(level for level in path if isinstance(level, int))
     check_path(levels)
-    return levels, filters, head, auxiliary
+    return levels, filters, head, wants_auxiliary(params, "skeleton auto-deeplab")
 
 
 SKELETONS.register("auto-deeplab", auto_deeplab)

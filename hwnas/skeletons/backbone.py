@@ -29,7 +29,7 @@ from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Params, Shape, Value
 from hwnas.skeletons.base import SKELETONS
-from hwnas.skeletons.heads import add_auxiliary, add_head
+from hwnas.skeletons.heads import add_auxiliary, add_head, wants_auxiliary
 from hwnas.skeletons.placing import full_size, place_cell
 
 FINEST = 4
@@ -145,9 +145,9 @@ def _checked(genotype: Genotype) -> Stages:
         raise GenotypeError(f"{where}: dilated_stages must be a whole number from 0 to {striding}, not {dilated!r}")
     if not isinstance(bias, bool):
         raise GenotypeError(f"{where}: classifier_bias must be true or false, not {bias!r}")
-    auxiliary = genotype.params.get("auxiliary", False)
-    if not isinstance(auxiliary, bool) or (auxiliary and head in ("classify", "none")):
-        raise GenotypeError(f"{where}: auxiliary must be false, or true where the head segments, not {auxiliary!r}")
+    auxiliary = wants_auxiliary(genotype.params, where)
+    if auxiliary and head in ("classify", "none"):
+        raise GenotypeError(f"{where}: an auxiliary head segments, and the head {head} does not")
     return Stages(strides, widths, dilated, head, bias, auxiliary)
 
 

@@ -14,7 +14,7 @@ from hwnas.ir.genotype import Genotype
 from hwnas.ir.opgraph import GraphBuilder, OpGraph
 from hwnas.shapes import Params, Shape
 from hwnas.skeletons.base import SKELETONS
-from hwnas.skeletons.heads import add_auxiliary
+from hwnas.skeletons.heads import add_auxiliary, wants_auxiliary
 from hwnas.skeletons.placing import full_size_logits, place_cell
 
 
@@ -68,9 +68,7 @@ def _parameters(params: Params) -> tuple[int, tuple[int, ...], int, int, bool]:
     dilated = integer("dilated_stages", 0)
     if dilated >= len(widths):
         raise GenotypeError(f"skeleton encoder_decoder: {dilated} of {len(widths)} stages cannot be dilated")
-    auxiliary = params.get("auxiliary", False)
-    if not isinstance(auxiliary, bool):
-        raise GenotypeError(f"skeleton encoder_decoder: auxiliary must be true or false, not {auxiliary!r}")
+    auxiliary = wants_auxiliary(params, "skeleton encoder_decoder")
     given = tuple(int(str(width)) for width in widths)
     return integer("stem_width", 1), given, integer("head_width", 1), dilated, auxiliary
 

@@ -51,6 +51,15 @@ def add_auxiliary(builder: GraphBuilder, source: str, classes: int) -> str:
     return resized(builder, "auxiliary/upsample", logits, builder.shape(builder.input)[1:])
 
 
+def wants_auxiliary(params: Mapping[str, Value], where: str) -> bool:
+    """Whether ``params`` ask for the head of :func:`add_auxiliary`; GenotypeError, beginning with ``where``, if their
+    ``auxiliary`` is neither true nor false."""
+    wanted = params.get("auxiliary", False)
+    if not isinstance(wanted, bool):
+        raise GenotypeError(f"{where}: auxiliary must be true or false, not {wanted!r}")
+    return wanted
+
+
 def head_options(head: str, argument: str, defaults: Mapping[str, str]) -> dict[str, str]:
     """``"rates=6-12,kind=full"`` as a dictionary over ``defaults``; GenotypeError for what the head does not have."""
     options = dict(defaults)

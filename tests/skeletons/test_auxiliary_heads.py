@@ -39,7 +39,12 @@ def test_heads_are_added_and_nothing_else_changes(space: str) -> None:
     assert fingerprint(without_auxiliary(graph)) == fingerprint(plain)
 
 
-@pytest.mark.parametrize("space", ["auto-deeplab-small", "gas-small", "mbconv", "mbconv-imagenet", "realtime"])
+@pytest.mark.parametrize("space", ["auto-deeplab-small", "gas-small", "mbconv", "realtime"])
 def test_error_on_what_is_no_yes_or_no(space: str) -> None:
     with pytest.raises(GenotypeError, match="auxiliary must be"):
-        expanded(genotype_of(space), auxiliary=True if space == "mbconv-imagenet" else 1)
+        expanded(genotype_of(space), auxiliary=1)
+
+
+def test_error_where_the_network_does_not_segment() -> None:
+    with pytest.raises(GenotypeError, match="the head classify does not"):
+        expanded(genotype_of("mbconv-imagenet"), auxiliary=True)

@@ -36,8 +36,8 @@ class AutoDeepLabSites:
     """Groups: ``ops`` (windows, kinds of state, ops), ``cells`` (windows,) for the rest of a cell, ``rest`` (levels,
     levels): stem and head, by the levels of the layer that gives the finer features and of the last one."""
 
-    def __init__(self, space: AutoDeepLabSpace, blocks: int) -> None:
-        self.space, self.blocks = space, blocks
+    def __init__(self, space: AutoDeepLabSpace) -> None:
+        self.space, self.blocks = space, space.blocks
         self._constants = Constants()
         by_name = {choice.name: choice.options for choice in space.choices}
         self._halves = [

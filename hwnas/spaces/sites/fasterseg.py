@@ -45,8 +45,8 @@ class FasterSegSites:
     """Groups: ``layers`` (scale, next scale, op, width, next width), ``edges`` (scale, width, what feeds it, what takes
     it), ``merges`` (scale, width of the finer map) and ``rest`` (whether the other branch ends at stride 8)."""
 
-    def __init__(self, space: FasterSegSpace, layers: int) -> None:
-        self.space, self.layers = space, layers
+    def __init__(self, space: FasterSegSpace) -> None:
+        self.space, self.layers = space, space.layers
         self.constants = Constants()
 
     def proposal(self, rng: np.random.Generator) -> dict[str, Value]:

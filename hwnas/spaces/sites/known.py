@@ -16,9 +16,9 @@ from hwnas.spaces.sites.nasnet import NasnetSites
 def sites_of(space: RelaxedSpace) -> Sites | None:
     """What the nodes of ``space`` depend on; None where that is not written down."""
     if isinstance(space, AutoDeepLabSpace):
-        return AutoDeepLabSites(space, space.blocks)
+        return AutoDeepLabSites(space)
     if isinstance(space, FasterSegSpace):
-        return FasterSegSites(space, space.layers)
+        return FasterSegSites(space)
     if isinstance(space, NasnetSpace) and space.skeleton == "cell-segmentation":
         return NasnetSites(space, int(str(space.params.get("layers", DEFAULTS["layers"]))))
     return None
