@@ -19,7 +19,7 @@ import numpy as np
 from hwnas.errors import ArtifactError, MissingPackage
 from hwnas.exporters.engine import ANY, ENGINES, PRECISIONS, Availability, Port, Session, check_image
 from hwnas.exporters.graph_form import check_form
-from hwnas.latency.measure import MeasureError, openvino_compiled
+from hwnas.latency.measure import MeasureError, openvino_compiled, openvino_core
 from hwnas.optional import require
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ def _line(error: Exception) -> str:
 
 
 def _core() -> Core:
-    core: Core = require("openvino", extra="openvino").Core()
+    require("openvino", extra="openvino")
+    core: Core = openvino_core()
     return core
 
 

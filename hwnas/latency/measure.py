@@ -27,7 +27,7 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +340,18 @@ OPENVINO_HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "fp16": "f16"}
 """What is computed in where a graph holds floats: an int8 graph says by itself what is in int8."""
 
 
+@cache
+def openvino_core() -> Any:
+    """The process's one openvino.Core, which is never given up.
+
+    Its CPU plugin gives the thread that makes it a stack for signals of its own. Where two are made and given up in
+    that order, the thread is left with a stack that is gone, and the next signal ends the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def openvino_compiled(model: Any, precision: str, threads: int, *, profiling: bool = False) -> Any:
     """An openvino.CompiledModel of an openvino.Model, a path or bytes; a precision that it lacks is a MeasureError.
 
@@ -356,7 +368,7 @@ def openvino_compiled(model: Any, precision: str, threads: int, *, profiling: bo
         "ENABLE_CPU_PINNING": False,  # which cores are used is decided for the whole process
         "PERF_COUNT": profiling,
     }
-    core = openvino.Core()
+    core = openvino_core()
     if not isinstance(model, openvino.Model):
         model = core.read_model(model)
     compiled = core.compile_model(model, "CPU", config)

@@ -270,6 +270,30 @@ def test_openvino_times_the_same_bundle(bundle, tmp_path):
     assert not [line for line in lines if "error" in line]
 
 
+TWO_AND_AN_ALARM = """
+import signal, sys, time
+sys.path.insert(0, sys.argv[1])
+import measure
+model = sys.stdin.buffer.read()
+first = measure.openvino_compiled(model, "fp32", 1)
+second = measure.openvino_compiled(model, "fp32", 1)
+del first
+del second
+signal.signal(signal.SIGALRM, lambda *_: print("rang"))
+signal.setitimer(signal.ITIMER_REAL, 0.01)
+time.sleep(0.1)
+"""
+
+
+def test_signals_are_survived_where_openvino_was_used():
+    from hwnas.latency.reference import reference_model
+
+    pytest.importorskip("openvino", reason='openvino is not installed: pip install "hwnas[openvino]"')
+    command = [sys.executable, "-c", TWO_AND_AN_ALARM, measure.__file__.rsplit("/", 1)[0]]
+    done = subprocess.run(command, input=reference_model(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"rang\n"), done.stderr
+
+
 def test_inputs_of_bytes_are_bytes():
     made = measure.fixed_inputs([("a", (1, 2), np.dtype(np.uint8)), ("b", (1, 3), np.dtype(np.float16))])
     assert made["a"].dtype == np.uint8 and made["b"].dtype == np.float16
