@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,20 +50,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def searched(small_table: Path, data: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a search answered; by two workers, where there are Ray and two cores.
-
-    It runs in a process of its own: Ray leaves threads behind where it was shut down.
-    """
+    """What a search answered; by two workers, where there are Ray and two cores."""
     ray = importlib.util.find_spec("ray") is not None and CORES > 1
     place = tmp_path_factory.mktemp("search") / "run"
-    command = words(small_table, data, place, *(["--workers", 2] if ray else []))
-    alone = [sys.executable, Path(__file__).with_name("alone.py"), *command, "--json"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run([*map(str, alone)], capture_output=True, text=True, check=False, env=environment)
-    assert ended.stdout, ended.stderr
-    document: dict[str, Any] = json.loads(ended.stdout)
-    assert "error" not in document, document
-    return document
+    ended = run(*words(small_table, data, place, *(["--workers", 2] if ray else [])))
+    assert ended.code == 0, ended.document
+    return ended.document
 
 
 def test_search_by_workers_ends_as_one_without_them(searched: dict[str, Any]) -> None:

@@ -99,10 +99,22 @@ def test_worker_that_hangs_is_ended_and_its_candidate_has_failed(
     monkeypatch.setattr(ray_executor, "GRACE_S", 0.0)
     ray = FakeRay()
     acts: dict[int, list[type[BaseException]]] = {5: [Hang]}
-    result = run(tmp_path, executor_over(ray, lambda: Misbehaving(acts, Counter()), limit_s=0.5), evaluations=8)
+    result = run(tmp_path, executor_over(ray, lambda: Misbehaving(acts, Counter()), limit_s=0.02), evaluations=8)
     notes = {trial.request.id: trial.outcome.note for trial in result.trials if trial.outcome and trial.outcome.note}
-    assert notes == {5: "out of time: it took more than 0.5 s"}
+    assert notes == {5: "out of time: it took more than 0.02 s"}
     assert [actor.dead for actor in ray.actors].count(True) == 1
+
+
+def test_worker_itself_ends_what_takes_too_long() -> None:
+    class Slow:
+        def evaluate(self, request: Request) -> Outcome:
+            while True:
+                pass
+
+    worker = ray_executor.Worker(Slow, threads=1, limit_s=0.02)
+    document, seconds = worker.evaluate({"decisions": {}, "id": 0, "fidelity": 1.0, "continue_from": None})
+    assert (document["status"], document["note"]) == ("failed", "out of time: it took more than 0.02 s")
+    assert seconds < 5
 
 
 def test_workers_that_cannot_start_end_the_search_with_the_reason() -> None:
