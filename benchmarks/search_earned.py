@@ -28,7 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hwnas.cli.deployment import Deployment
+from hwnas.cli.job import Job
+from hwnas.cli.sampling import Sampling
 from hwnas.cli.settings import Settings
 from hwnas.cli.stages.data import open_validation_data
 from hwnas.cli.stages.exporting import time_untrained
@@ -51,14 +52,15 @@ class Contest:
     """The trainings of the comparison, in the setting of a finished run."""
 
     def __init__(self, run: RunDir, settings: Settings) -> None:
-        self.job = Deployment(run, settings, Silent())
+        self.job = Job(run, settings, Silent())
+        self.search = Sampling(self.job)
         self.data = self.job.data
         # what the found network was given, its beginning in the finals included
         self.final_steps = int(json.loads((run / "train.json").read_text())["steps"])
 
     def decisions(self) -> list[dict]:
         """Random candidates within the budget; the first five are those of (b)."""
-        strategy = STRATEGIES.get("random")(self.job.field.problem, seed=self.job.settings.seed + 1)
+        strategy = STRATEGIES.get("random")(self.search.field.problem, seed=self.job.settings.seed + 1)
         return [dict(request.decisions) for request in strategy.ask(STAND_ALONE)]
 
     def train(self, genotype: Genotype, budget: Time, initial: dict | None = None, threads: int = 1) -> dict:
@@ -104,17 +106,17 @@ class Contest:
 
     def final(self, index: int) -> dict:
         """(b): a random genotype given the found network's final training."""
-        genotype = self.job.field.space.decode(self.decisions()[index]).genotype
-        evaluator = self.job.evaluator
+        genotype = self.search.field.space.decode(self.decisions()[index]).genotype
+        evaluator = self.search.evaluator
         initial = evaluator.network(expand(genotype, (3, *evaluator.size_hw), self.data.classes)).state_dict()
         return self.train(genotype, Time(steps=self.final_steps), initial)
 
     def stand_alone(self, index: int, steps: int) -> dict:
         """(c): supernet score of a random genotype, and its mIoU when trained from scratch."""
         decisions = self.decisions()[index]
-        pricing, evaluator = self.job.field.pricing, self.job.evaluator
+        pricing, evaluator = self.search.field.pricing, self.search.evaluator
         score = evaluator.score(pricing.graph(decisions, (3, *evaluator.size_hw))).miou
-        result = self.train(self.job.field.space.decode(decisions).genotype, Time(steps=steps))
+        result = self.train(self.search.field.space.decode(decisions).genotype, Time(steps=steps))
         return {**result, "score": score, "predicted_ms": pricing.latency_ms(decisions)}
 
 

@@ -118,7 +118,7 @@ def score(run: Path) -> None:
     """Write down the mIoU on ``val`` of what a search found."""
     import torch
 
-    from hwnas.cli.deployment import FINALIST
+    from hwnas.cli.job import FINALIST
     from hwnas.cli.stages.data import open_validation_data
     from hwnas.compiler.network import compile_graph
     from hwnas.data.base import open_dataset

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli.network_options import NetworkOptions
-from hwnas.cli.options import GenotypeArgument, KnownClassesOption, KnownSizeOption, graph_of, input_of
+from hwnas.cli.options import (
+    ForceOption,
+    GenotypeArgument,
+    KnownClassesOption,
+    KnownSizeOption,
+    graph_of,
+    input_of,
+)
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
@@ -30,11 +37,13 @@ def command(
     table: Annotated[
         Path | None, typer.Option("--table", metavar="TABLE", help="A latency table: latency is a cost, too.")
     ] = None,
+    force: ForceOption = False,
 ) -> Answer:
     """Count a network's parameters, multiply-accumulates and peak activation memory."""
+    from hwnas.cli.tables import check_usable_at
     from hwnas.ir.passes.without_auxiliary import without_auxiliary
     from hwnas.latency.costs.base import CostSetting
-    from hwnas.latency.table import check_setting, load_table
+    from hwnas.latency.table import load_table
 
     found, graph = graph_of(genotype, size, classes, network)
     size, classes = input_of(graph)
@@ -42,7 +51,7 @@ def command(
     if table is not None:
         measured = load_table(table)
         _, height, width = graph.shape(graph.input)
-        check_setting(measured, replace(measured.contract, size_hw=(height, width)))
+        check_usable_at(measured, (height, width), force=force)
         setting = CostSetting(measured, measured.contract.precision)
     costs = costs_of(without_auxiliary(graph), setting)
     if network.auxiliary:  # nodes without a reader count; latency stays that of what is deployed

@@ -14,6 +14,7 @@ from hwnas.cli.options import (
     ClockOption,
     ConfidenceOption,
     DataOption,
+    ForceOption,
     LimitOption,
     MethodOption,
     MinutesOption,
@@ -64,6 +65,7 @@ def command(
     table: Annotated[
         Path | None, typer.Option("--table", metavar="FILE", help="Use this latency table; else one is measured.")
     ] = None,
+    force: ForceOption = False,
     recipe: RecipeOption = None,
     set_: SetOption = None,
     teacher: TeacherOption = None,
@@ -92,6 +94,7 @@ def command(
         threads=threads,
         seed=shell.seed,
         table=str(table) if table is not None else None,
+        force=force,
         confidence=confidence,
         objective=objective,
         limits=tuple(limit or ()),

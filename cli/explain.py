@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hwnas.cli.options import DEFAULT_CLASSES, DEFAULT_SIZE, ThreadsOption
+from hwnas.cli.options import (
+    DEFAULT_CLASSES,
+    DEFAULT_SIZE,
+    ForceOption,
+    ThreadsOption,
+)
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
@@ -53,7 +58,7 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Draw pictures into this folder.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Use a table of another setting.")] = False,
+    force: ForceOption = False,
 ) -> Answer:
     """Show where a network's time goes, by the engine's own profile, and what a latency table says of each node."""
     from hwnas.cli.stages.explaining import check_table

@@ -61,6 +61,9 @@ ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Threads of
 TableOption = Annotated[
     Path, typer.Option("--table", metavar="TABLE", help="A latency table: a file, or a name of `hwnas profile list`.")
 ]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Use the latency table although it is of another setting than this one.")
+]
 StrategyOption = Annotated[
     str | None,
     typer.Option(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from hwnas.cli import results
 from hwnas.cli.deployment import Deployment
 from hwnas.cli.documents import table_document
+from hwnas.cli.job import Job
 from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
+from hwnas.cli.sampling import Sampling
 from hwnas.cli.settings import Settings
 from hwnas.cli.shares import Shares
 from hwnas.cli.stages import beforehand, profiling
@@ -35,19 +37,20 @@ def deploy(shell: Shell, settings: Settings, run: Path, *, logs: Sequence[str] =
     clock = CLOCKS[settings.clock]
     started = shell.started if settings.clock == "wall" else clock()  # by CPU time the imports are free
     with RunDir.open(run, asdict(settings), resume=resume, clock=clock) as opened:
-        job = Deployment(opened, settings, shell.progress, started=started, logs=logs)
+        job = Job(opened, settings, shell.progress, started=started, logs=logs)
+        stages = Deployment(job)
         for line in _checked(job):
             shell.progress.say(line)
         document: dict[str, Any] = {
             "run": str(run),
             "data": _data_document(job),
-            "profile": job.profile(),
-            "supernet": job.supernet(),
-            "search": job.search(),
-            "train": job.train(),
-            "export": job.export(),
-            "draw": job.draw(),
-            "validate": job.validate(),
+            "profile": stages.profile(),
+            "supernet": stages.supernet(),
+            "search": stages.search(),
+            "train": stages.train(),
+            "export": stages.export(),
+            "draw": stages.draw(),
+            "validate": stages.validate(),
         }
         document["artifact"] = document["export"]["artifact"]
         document["seconds"] = round(max(clock() - started, opened.seconds()), 1)
@@ -56,7 +59,7 @@ def deploy(shell: Shell, settings: Settings, run: Path, *, logs: Sequence[str] =
     return Answer(document, lambda console: results.print_deployment(console, document), code)
 
 
-def _checked(job: Deployment) -> list[str]:
+def _checked(job: Job) -> list[str]:
     """What was found of the machine and of the data, in a line each; both are checked by now."""
     device, engine = device_fingerprint(), engine_named(ENGINE)
     data = _data_document(job)
@@ -80,10 +83,10 @@ def _refuse_mistakes(settings: Settings, *, resume: bool) -> None:
     beforehand.check_teacher(settings.teacher, settings.teacher_weights, settings.data)
     beforehand.check_supernet(settings)
     if settings.table is not None and not resume:  # a run has its own copy
-        beforehand.check_given_table(Path(settings.table), settings.size_hw, settings.engine_setting)
+        beforehand.check_given_table(Path(settings.table), settings)
 
 
-def _data_document(job: Deployment) -> dict[str, Any]:
+def _data_document(job: Job) -> dict[str, Any]:
     data = job.data
     return {
         "spec": job.settings.data,
@@ -107,14 +110,22 @@ def search(
         return Shares(supernet=0.5 * left_s, search=0.1 * left_s, finals=0.32 * left_s, train=left_s)
 
     with RunDir.open(run, asdict(settings), resume=resume) as opened:
-        job = Deployment(
-            opened, settings, shell.progress, started=shell.started, divide=only_search, workers=workers, place=place
+        job = Job(
+            opened,
+            settings,
+            shell.progress,
+            started=shell.started,
+            divide=only_search,
+            workers=workers,
+            place=place,
+            runs_here=not settings.force,
         )
-        job.profile()
-        for line in [] if job.by_gradients else results.space_lines(job.field.satisfiable.to_dict()):
+        stages = Deployment(job)
+        stages.profile()
+        for line in results.space_lines(stages.costs()):
             shell.progress.say(line)
-        supernet = job.supernet()
-        document = {"run": str(run), **supernet, **job.search()}
+        supernet = stages.supernet()
+        document = {"run": str(run), **supernet, **stages.search()}
     return Answer(document, lambda console: results.print_search(console, document))
 
 
@@ -123,8 +134,8 @@ def take_part(shell: Shell, settings: Settings, run: Path, *, workers: Workers, 
     _refuse_mistakes(settings, resume=True)
     workers.check(settings)
     with RunDir.join(run, asdict(settings)) as opened:
-        job = Deployment(opened, settings, shell.progress, started=shell.started, workers=workers, place=place)
-        found = job.take_part()
+        job = Job(opened, settings, shell.progress, started=shell.started, workers=workers, place=place)
+        found = Sampling(job).take_part()
     document: dict[str, Any] = {
         "run": str(run),
         "evaluations": len(found.trials),

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli.network_options import NetworkOptions
-from hwnas.cli.options import DEFAULT_CLASSES, GenotypeArgument, TableOption, graph_of
+from hwnas.cli.options import (
+    DEFAULT_CLASSES,
+    ForceOption,
+    GenotypeArgument,
+    TableOption,
+    graph_of,
+)
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 from hwnas.errors import TableError
@@ -36,23 +42,21 @@ def command(
     confidence: Annotated[
         float, typer.Option("--confidence", metavar="SHARE", help="How often the interval holds, like 0.9.")
     ] = 0.9,
-    force: Annotated[bool, typer.Option("--force", help="Use the table for another size than its own.")] = False,
+    force: ForceOption = False,
 ) -> Answer:
     """Predict a network's latency on the machine and engine that a table was measured on."""
     from hwnas.cli.cost import costs_of, print_costs
+    from hwnas.cli.tables import check_usable_at
     from hwnas.latency.costs.base import CostSetting
     from hwnas.latency.model import TableModel
-    from hwnas.latency.table import check_setting, classes_of, load_table
+    from hwnas.latency.table import classes_of, load_table
     from hwnas.search.objective import check_confidence
     from hwnas.shapes import parse_size
 
     check_confidence(confidence)
     measured = load_table(table)
     height, width = parse_size(size) if size else measured.contract.size_hw
-    try:
-        check_setting(measured, replace(measured.contract, size_hw=(height, width)), force=force)
-    except TableError as error:
-        raise TableError(error.message, f"{error.hint}, or use the table all the same with --force") from error
+    check_usable_at(measured, (height, width), force=force)
     own_classes = classes_of(measured)
     classes = classes or own_classes or DEFAULT_CLASSES
     plain = replace(network, auxiliary=False)

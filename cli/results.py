@@ -74,7 +74,9 @@ def _priced(value: float | None) -> str:
 
 def print_search(console: Console, document: Document) -> None:
     console.print(f"genotype     {document['genotype']}", markup=False)
-    console.print(f"latency      {document['latency_ms']:.2f} ms predicted, {document['measured_ms']:.2f} ms measured")
+    measured = document["measured_ms"]
+    told = "not timed here: it is for the table's device" if measured is None else f"{measured:.2f} ms measured"
+    console.print(f"latency      {document['latency_ms']:.2f} ms predicted, {told}")
     console.print(f"limit        {_limit(document)}")
     console.print(f"mIoU         {document['miou']:.2%} early in its training, on held-out blocks of train")
     for name, value in document["qualities"].items():

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_CLASSES, DEFAULT_SIZE, ClassesOption, SizeOption, SpaceOption, parse_limits
+from hwnas.cli.options import (
+    DEFAULT_CLASSES,
+    DEFAULT_SIZE,
+    ClassesOption,
+    ForceOption,
+    SizeOption,
+    SpaceOption,
+    parse_limits,
+)
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 from hwnas.errors import BudgetError
@@ -39,6 +47,7 @@ def command(
     table: Annotated[
         Path | None, typer.Option("--table", metavar="TABLE", help="A latency table, to limit latency_ms by.")
     ] = None,
+    force: ForceOption = False,
 ) -> Answer:
     """Draw random genotypes of a search space and write each as a JSON file.
 
@@ -53,7 +62,7 @@ def command(
     rng = np.random.default_rng(shell.seed)
     limits = parse_limits(limit or [])
     if limits:
-        costs = _costs(source, limits, size, classes, table, np.random.default_rng([shell.seed, 1]))
+        costs = _costs(source, limits, size, classes, table, force, np.random.default_rng([shell.seed, 1]))
         drawn, found = _within(source, costs, limits, count, rng)
     else:
         drawn, found = [source.sample(rng) for _ in range(count)], []
@@ -79,17 +88,19 @@ def _costs(
     size: str,
     classes: int,
     table: Path | None,
+    force: bool,
     rng: np.random.Generator,
 ) -> PopulationCosts:
     """What is limited, for the whole space."""
+    from hwnas.cli.tables import check_usable_at
     from hwnas.latency.costs.base import CostSetting, Population, PopulationCosts, cost_model
-    from hwnas.latency.table import check_setting, load_table
+    from hwnas.latency.table import load_table
     from hwnas.shapes import parse_size
 
     size_hw, setting = parse_size(size), CostSetting()
     if table is not None:
         measured = load_table(table)
-        check_setting(measured, replace(measured.contract, size_hw=size_hw))
+        check_usable_at(measured, size_hw, force=force)
         setting = CostSetting(measured, measured.contract.precision)
     return PopulationCosts([cost_model(name, setting) for name in limits], Population(space, size_hw, classes, rng))
 

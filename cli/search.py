@@ -53,6 +53,12 @@ def command(
     table: TablesOption,
     run: RunOption,
     evaluation: EvaluatorOptions,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="The table is of another device or setting, and so is the network: nothing is timed here."
+        ),
+    ] = False,
     minutes: MinutesOption = 15.0,
     method: MethodOption = None,
     space: SearchedSpaceOption = None,
@@ -83,6 +89,7 @@ def command(
 ) -> Answer:
     """Search a space for the most accurate network within a latency budget, priced by a table; or for recipes (--vary).
 
+    The table is of the device that the network is for; if that is not this one, say so with --force.
     Further tables price further devices or engines at the same time: their latencies are latency_ms@NAME.
     The recipe and the teacher are those of the supernet that the search trains.
     """
@@ -105,6 +112,7 @@ def command(
         threads=threads,
         seed=shell.seed,
         table=table[0].partition("=")[2] or table[0],
+        force=force,
         devices=tuple(table[1:]),
         objective=objective,
         limits=tuple(limit or ()),

@@ -54,6 +54,8 @@ class Settings:
     threads: int
     seed: int
     table: str | None = None
+    force: bool = False
+    """Whether the table may be of another setting than this machine's."""
     confidence: float | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the recipe of the last training that differ from the usual one."""

@@ -16,7 +16,6 @@ from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import RECIPE
 from hwnas.data.base import open_dataset
 from hwnas.errors import HwnasError
-from hwnas.latency.measure import Setting
 from hwnas.latency.table import load_table
 from hwnas.optional import require
 from hwnas.search.costs import LATENCY
@@ -134,9 +133,9 @@ def check_evaluation(settings: Settings) -> None:
         measured_score(options.prefilter, study, facts)
 
 
-def check_given_table(path: Path, size_hw: tuple[int, int], setting: Setting) -> None:
-    """That a latency table can be read and was measured in this setting."""
-    check_table(load_table(path), size_hw, setting)
+def check_given_table(path: Path, settings: Settings) -> None:
+    """That a latency table can be read and was measured in the run's setting, unless it is forced."""
+    check_table(load_table(path), settings.size_hw, settings.engine_setting, force=settings.force)
 
 
 def check_recipe(changes: Mapping[str, Any]) -> None:

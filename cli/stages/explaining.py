@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from hwnas.errors import ArtifactError, HwnasError, TableError
+from hwnas.cli.tables import check_usable
+from hwnas.errors import ArtifactError, HwnasError
 from hwnas.exporters.artifact import GENOTYPE, MANIFEST, Artifact, open_artifact
 from hwnas.exporters.engine import engine_named
 from hwnas.exporters.profiler import PROFILERS
@@ -18,7 +19,7 @@ from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.passes.without_auxiliary import without_auxiliary
 from hwnas.ir.serialize import load_genotype
 from hwnas.latency.measure import device_fingerprint
-from hwnas.latency.table import LatencyTable, check_setting
+from hwnas.latency.table import LatencyTable
 from hwnas.skeletons.base import expand
 
 if TYPE_CHECKING:
@@ -154,10 +155,7 @@ def check_table(table: LatencyTable, subject: Subject, threads: int, *, force: b
         size_hw=subject.size_hw,
         batch=1,
     )
-    try:
-        check_setting(table, here, force=force)
-    except TableError as error:
-        raise TableError(error.message, f"{error.hint}, or use the table all the same with --force") from error
+    check_usable(table, here, force=force)
 
 
 def _facts(onnx_path: Path) -> tuple[tuple[int, int], int | None, bool]:

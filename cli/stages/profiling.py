@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.cli.stages.reach import within_reach
+from hwnas.cli.tables import check_usable
 from hwnas.errors import TableError
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.measure import Setting
@@ -47,7 +48,7 @@ def this_setting(size_hw: tuple[int, int], setting: Setting) -> TimingContract:
 
 def check_table(table: LatencyTable, size_hw: tuple[int, int], setting: Setting, *, force: bool = False) -> None:
     """Refuse a table of another machine, engine, precision, batch, size or threads, naming the differences."""
-    check_setting(table, this_setting(size_hw, setting), force=force)
+    check_usable(table, this_setting(size_hw, setting), force=force)
 
 
 def setting_of_table(table: LatencyTable) -> Setting:
