@@ -17,7 +17,7 @@ from hwnas.cli.sampling import Sampling
 from hwnas.cli.shares import profile_seconds
 from hwnas.cli.stages import exporting, profiling, validating
 from hwnas.cli.stages.teaching import open_teacher
-from hwnas.cli.stages.training import CHECKPOINT, RECIPE, REPORT, begun_by, train_genotype, training_report
+from hwnas.cli.stages.training import CHECKPOINT, REPORT, begun_by, train_genotype, training_report
 from hwnas.compiler.cost import cost_of
 from hwnas.exporters.artifact import open_artifact
 from hwnas.exporters.criteria import Criteria
@@ -26,7 +26,7 @@ from hwnas.latency.model import TableModel
 from hwnas.latency.table import load_table, save_table
 from hwnas.report.draw import draw_genotype
 from hwnas.skeletons.base import expand
-from hwnas.training.logs import Log, open_sinks
+from hwnas.training.logs import Log
 from hwnas.training.network_files import GENOTYPE, WEIGHTS, load_network, save_network
 from hwnas.training.schedule import Budget as Time
 
@@ -143,12 +143,12 @@ class Deployment:
                 budget=Time(seconds=job.shares().train),
                 indices=data.everything,
                 **begun_by(job.run / FINALIST),
-                recipe=RECIPE.with_values(s.recipe),
+                recipe=job.recipe,
                 teacher=teacher,
                 seed=s.seed,
                 threads=job.training_threads,
                 checkpoint=job.run / CHECKPOINT,
-                log=Log(job.run / "train.jsonl", sinks=open_sinks(job.logs, job.run.path)),
+                log=Log(job.run / "train.jsonl", sinks=job.sinks),
                 progress=job.progress,
                 clock=job.clock,
             )

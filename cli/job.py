@@ -18,6 +18,7 @@ from hwnas.cli.shares import Shares, divide
 from hwnas.cli.stages import evaluating, exporting, finals, searching
 from hwnas.cli.stages.data import TrainingData, open_training_data
 from hwnas.cli.stages.teaching import open_teacher
+from hwnas.cli.stages.training import RECIPE
 from hwnas.cli.stages.workers import Workers
 from hwnas.clock import CLOCKS
 from hwnas.files import read_json, write_json
@@ -34,10 +35,12 @@ from hwnas.search.methods import METHODS, Method
 from hwnas.search.objective import Budget, Objective
 from hwnas.search.storage import JOURNAL, STUDY_NAME
 from hwnas.training.network_files import GENOTYPE
+from hwnas.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from hwnas.spaces.base import SearchSpace
     from hwnas.training.distill import Teacher
+    from hwnas.training.logs import Sink
 
 TABLE, SHARES, CHOSEN, FINALIST = "table.json", "shares.json", "chosen.json", "finalist.safetensors"
 SUPERNET_REPORT = "supernet.json"
@@ -56,7 +59,7 @@ class Job:
         *,
         started: float | None = None,
         divide: Callable[[float, float], Shares] = divide,
-        logs: Sequence[str] = (),
+        sinks: Sequence[Sink] = (),
         workers: Workers | None = None,
         place: searching.StudyPlace | None = None,
         data: TrainingData | None = None,
@@ -65,7 +68,7 @@ class Job:
         self.run = run
         self.settings = settings
         self.progress = progress
-        self.logs = logs
+        self.sinks = tuple(sinks)
         self.workers = workers or Workers()
         self.place = place or searching.StudyPlace(run / JOURNAL, STUDY_NAME)
         self.clock = CLOCKS[settings.clock]
@@ -140,6 +143,12 @@ class Job:
     def uses_supernet(self) -> bool:
         """Whether candidates are scored as slices of one."""
         return evaluating.SLICES in evaluating.names_of(self.evaluation)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How the network is trained, from its beginning in the finals to the end."""
+        recipe = RECIPE.with_values(self.settings.recipe)
+        return evaluating.fitting_recipe(recipe, self.space, self.data.images)
 
     @property
     def genotype(self) -> Genotype:

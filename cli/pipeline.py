@@ -22,6 +22,7 @@ from hwnas.files import write_json
 from hwnas.latency.measure import Setting, device_fingerprint
 from hwnas.rundir import RunDir
 from hwnas.search.objective import Budget
+from hwnas.training.logs import open_sinks
 
 if TYPE_CHECKING:
     from hwnas.cli.stages.searching import StudyPlace
@@ -34,10 +35,12 @@ ENGINE = "onnxruntime"
 def deploy(shell: Shell, settings: Settings, run: Path, *, logs: Sequence[str] = (), resume: bool) -> Answer:
     """All stages in order; exit code 1 if the verdict is FAIL."""
     _refuse_mistakes(settings, resume=resume)
+    beforehand.check_last_training(settings)
+    sinks = open_sinks(logs, run)
     clock = CLOCKS[settings.clock]
     started = shell.started if settings.clock == "wall" else clock()  # by CPU time the imports are free
     with RunDir.open(run, asdict(settings), resume=resume, clock=clock) as opened:
-        job = Job(opened, settings, shell.progress, started=started, logs=logs)
+        job = Job(opened, settings, shell.progress, started=started, sinks=sinks)
         stages = Deployment(job)
         for line in _checked(job):
             shell.progress.say(line)
@@ -79,8 +82,6 @@ def _refuse_mistakes(settings: Settings, *, resume: bool) -> None:
     beforehand.check_objective(settings, resume=resume)
     beforehand.check_evaluation(settings)
     beforehand.check_data(settings.data)
-    beforehand.check_recipe(settings.recipe)
-    beforehand.check_teacher(settings.teacher, settings.teacher_weights, settings.data)
     beforehand.check_supernet(settings)
     if settings.table is not None and not resume:  # a run has its own copy
         beforehand.check_given_table(Path(settings.table), settings)

@@ -31,9 +31,10 @@ def print_deployment(console: Console, document: Document) -> None:
     rows.add_row("mIoU on val: engine / PyTorch", f"{verdict['miou']:.2%} / {verdict['miou_torch']:.2%}")
     rows.add_row("parameters, MACs", f"{drawn['params'] / 1e6:.3f} M, {drawn['macs'] / 1e9:.3f} G")
     rows.add_row("latency table", _coverage(profile))
-    rows.add_row(
-        "supernet", f"{supernet['steps']} gradient steps, paths of {supernet['mean_path_ms']:.2f} ms in the mean"
-    )
+    if supernet:
+        rows.add_row(
+            "supernet", f"{supernet['steps']} gradient steps, paths of {supernet['mean_path_ms']:.2f} ms in the mean"
+        )
     rows.add_row(
         "search",
         f"{searched['evaluations']} candidates; the winner of the finals has {searched['miou']:.2%} held-out mIoU",
@@ -141,7 +142,8 @@ def print_export(console: Console, document: Document) -> None:
     parity = document["parity"]
     if document["artifact"] != document["labels_artifact"]:
         console.print(f"logits       {document['artifact']}", markup=False)
-    console.print(f"labels       {document['labels_artifact']}", markup=False)
+    if document["labels_artifact"] is not None:
+        console.print(f"labels       {document['labels_artifact']}", markup=False)
     logits = (
         ""
         if parity["max_relative"] is None
@@ -191,7 +193,7 @@ def print_benchmark(console: Console, document: Document) -> None:
         together = document["throughput"]
         console.print(
             f"throughput                {together['fps']:.1f} FPS of {together['streams']} streams, "
-            f"{together['p50_ms']:.2f} ms an image meanwhile"
+            f"{together['p50_ms']:.2f} ms a run meanwhile"
         )
 
 
@@ -234,6 +236,8 @@ def print_verdict(console: Console, document: Document) -> None:
     console.print(f"latency p50 / p90 / p99   {_percentiles(document)}{budget}")
     if document["predicted_ms"] is not None:
         console.print(f"predicted p50             {_prediction(document)}")
+    if document.get("unpredicted") is not None:
+        console.print(f"predicted p50             none: {document['unpredicted']}", markup=False)
     console.print(f"frames per second         {document['fps']:.1f}")
     beside = "" if document["miou_torch"] is None else f"; PyTorch {document['miou_torch']:.2%}"
     console.print(f"mIoU on val               {document['miou']:.2%}{beside}")

@@ -16,7 +16,6 @@ from hwnas.cli.objectives import device_table, table_names
 from hwnas.cli.offer import Offer, offer_of
 from hwnas.cli.output import jsonable
 from hwnas.cli.stages import backbone, evaluating, finals, searching
-from hwnas.cli.stages.training import RECIPE
 from hwnas.cli.stages.workers import Supernet, Work, at_work, module_of
 from hwnas.errors import BudgetError, HwnasError, RunError
 from hwnas.files import read_json, sha256_of_text, write_bytes, write_json
@@ -27,7 +26,6 @@ from hwnas.search.evaluators.slices import SliceScores
 from hwnas.search.pareto import front
 from hwnas.search.strategy import Outcome
 from hwnas.training.network_files import GENOTYPE
-from hwnas.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -322,7 +320,7 @@ class Sampling:
                 training_s=job.shares().train,
                 objective=job.objective,
                 measures=evaluating.measures_of(job.objective.qualities),
-                recipe=self._recipe,
+                recipe=job.recipe,
                 seed=s.seed,
                 threads=job.training_threads,
                 progress=job.progress,
@@ -333,9 +331,3 @@ class Sampling:
                 return rounds.first(best, job.budget.latency_ms)
             finalists = finals.pick(found, job.objective, limit_ms)
             return rounds.winner(finalists, job.budget.latency_ms, job.shares().finals)
-
-    @cached_property
-    def _recipe(self) -> Recipe:
-        """How the network is trained; its crops are as large as the space's dilations need them."""
-        recipe = RECIPE.with_values(self.job.settings.recipe)
-        return evaluating.fitting_recipe(recipe, self.field.space, self.job.data.images)

@@ -95,6 +95,7 @@ def command(
     """
     from hwnas.cli import pipeline
     from hwnas.cli.methods import settled
+    from hwnas.cli.objectives import table_names
     from hwnas.cli.settings import Settings, single
     from hwnas.cli.stages.searching import place_of_study
     from hwnas.cli.stages.workers import Workers
@@ -111,7 +112,7 @@ def command(
         vary=tuple(vary or ()),
         threads=threads,
         seed=shell.seed,
-        table=table[0].partition("=")[2] or table[0],
+        table=next(iter(table_names(table[:1]).values())),
         force=force,
         devices=tuple(table[1:]),
         objective=objective,

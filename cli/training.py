@@ -18,11 +18,14 @@ from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import CHECKPOINT, REPORT, train_genotype, training_report
 from hwnas.cli.stages.validating import views_document
 from hwnas.cores import usable_cores
+from hwnas.data.base import open_dataset
 from hwnas.errors import HwnasError
 from hwnas.files import read_json, write_json
 from hwnas.progress import Silent
 from hwnas.rundir import RunDir
+from hwnas.skeletons.base import expand
 from hwnas.training.checkpoint import weights_in
+from hwnas.training.feasible import check_training
 from hwnas.training.group import group_of
 from hwnas.training.logs import Log, open_sinks
 from hwnas.training.metrics import evaluate
@@ -86,8 +89,19 @@ def train(
     """Train as ordered, or go on with it; with ``views``, score the network on ``val``."""
     genotype = order.network.resolve(order.genotype).genotype
     beforehand.check_data(order.data)
-    beforehand.check_teacher(order.teacher, order.teacher_weights, order.data)
     check_devices(order)
+    classes = len(open_dataset(order.data).classes)
+    with beforehand.teacher_of(order.teacher, order.teacher_weights, order.data) as teacher:
+        check_training(
+            order.recipe,
+            order.size_hw,
+            classes,
+            budget=order.budget,
+            device=order.device,
+            repeatable=order.deterministic,
+            teacher=teacher,
+            graph=expand(genotype, (3, *order.size_hw), classes),
+        )
     initial = None if order.weights is None else weights_in(order.weights, NETWORK)
     sinks = open_sinks(logs, run)
     with RunDir.open(run, order.to_dict(), resume=resume) as opened:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.objectives import check_metrics, check_size, join_limits, objective_of, table_names
@@ -24,9 +27,15 @@ from hwnas.search.methods import METHODS
 from hwnas.search.objective import INT8_MIOU, MIOU
 from hwnas.search.pooled import takes_pool
 from hwnas.search.problem import Problem
+from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES
 from hwnas.supernet.samplers.base import SAMPLERS
-from hwnas.training import distill
+from hwnas.training.feasible import check_training
+from hwnas.training.losses import check_stride
+from hwnas.training.sizes import crop_of
+
+if TYPE_CHECKING:
+    from hwnas.training.distill import Teacher
 
 
 def check_data(spec: str) -> None:
@@ -138,9 +147,16 @@ def check_given_table(path: Path, settings: Settings) -> None:
     check_table(load_table(path), settings.size_hw, settings.engine_setting, force=settings.force)
 
 
-def check_recipe(changes: Mapping[str, Any]) -> None:
-    """That the recipe has these fields, with such values."""
-    RECIPE.with_values(changes)
+def check_last_training(settings: Settings) -> None:
+    """That the network that is found can be trained as it is to be."""
+    recipe = RECIPE.with_values(settings.recipe)
+    classes = len(open_dataset(settings.data).classes)
+    graph = None
+    if recipe.drop_path:
+        drawn = settings.networks.sample(np.random.default_rng(0))
+        graph = expand(settings.networks.decode(drawn).genotype, (3, *settings.size_hw), classes)
+    with teacher_of(settings.teacher, settings.teacher_weights, settings.data) as teacher:
+        check_training(recipe, settings.size_hw, classes, teacher=teacher, graph=graph)
 
 
 def check_supernet(settings: Settings) -> None:
@@ -166,13 +182,19 @@ def check_supernet(settings: Settings) -> None:
     for name in ("drop_path", "ema", "full_size"):
         if getattr(recipe, name):
             raise HwnasError(f"recipe: a supernet is trained without {name}", "set it when what is found is trained")
-    check_teacher(teacher, settings.supernet_teacher_weights, settings.data)
+    crop_hw = crop_of(recipe, settings.size_hw)
+    check_stride(recipe, crop_hw)
+    with teacher_of(teacher, settings.supernet_teacher_weights, settings.data) as found:
+        if found is not None:
+            found.at(crop_hw)
 
 
-def check_teacher(teacher: str | None, weights: str | Path | None, data: str) -> None:
-    """That there is such a teacher, of the data's classes; None is no teacher."""
+@contextmanager
+def teacher_of(teacher: str | None, weights: str | Path | None, data: str) -> Iterator[Teacher | None]:
+    """The teacher that is named, if one is; refused if it knows other classes than the data has."""
     if teacher is None:
+        yield None
         return
     dataset = open_dataset(data)
     with open_teacher(teacher, None if weights is None else Path(weights), dataset, threads=1) as found:
-        distill.check_teacher(found, len(dataset.classes))
+        yield found

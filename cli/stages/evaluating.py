@@ -25,6 +25,7 @@ from hwnas.search.objective import INT8_MIOU, Objective
 from hwnas.search.pooled import takes_pool
 from hwnas.spaces.base import SearchSpace
 from hwnas.training.recipe import Recipe
+from hwnas.training.sizes import crop_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -174,8 +175,12 @@ def check_options(options: EvaluatorOptions) -> None:
         )
     if options.keymap is not None:
         load_keymap(options.keymap)
-    if options.prefilter is None and options.prefilter_study is not None:
-        raise HwnasError("--prefilter-study is of a pre-filter", "give the score's name with --prefilter")
+    for option, given in (
+        ("--prefilter-study", options.prefilter_study is not None),
+        ("--keep", options.keep != EvaluatorOptions.keep),
+    ):
+        if given and options.prefilter is None:
+            raise HwnasError(f"{option} is of a pre-filter", "give the score's name with --prefilter")
 
 
 def measures_of(qualities: Collection[str]) -> Measures:
@@ -266,7 +271,9 @@ def filtered(field: Field, data: TrainingData, options: EvaluatorOptions, seed: 
 
 
 def fitting_recipe(recipe: Recipe, space: SearchSpace, images: Images) -> Recipe:
-    """``recipe`` with crops large enough for the space: some dilations need more than half an image."""
-    least = least_crop(space, images.size_hw, images.classes)
-    part = max(least[0] / images.size_hw[0], least[1] / images.size_hw[1])
-    return replace(recipe, crop=min(1.0, part)) if part > recipe.crop + 0.02 else recipe
+    """``recipe``, with larger crops where the space's networks cannot be expanded in its own: some dilations need more
+    than half an image."""
+    least = least_crop(space, images.size_hw, images.classes, recipe)
+    if least == crop_of(recipe, images.size_hw):
+        return recipe
+    return replace(recipe, crop=min(1.0, max(least[0] / images.size_hw[0], least[1] / images.size_hw[1])))

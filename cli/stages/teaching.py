@@ -39,7 +39,7 @@ class EngineTeacher:
             theirs, ours = ("x".join(map(str, size)) for size in (self._session.input.size_hw, size_hw))
             raise HwnasError(
                 f"the teacher {self._name} takes images of {theirs}, and this training shows it images of {ours}",
-                "train on whole images (--set crop=1 --set full_size=0) of its size, or give a run directory",
+                "train on whole images of its size (--set full_size=1), or give a run directory",
             )
         return self._logits
 

@@ -41,6 +41,12 @@ class Arrays:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        height, width = self.images.shape[1:3]
+        return height, width
+
 
 def default_cache_dir() -> Path:
     """``$HWNAS_CACHE``, or ``~/.cache/hwnas``."""

@@ -119,7 +119,7 @@ def train_supernet(
         saved.restore()
     spent = saved.spent if saved else Spent()
     loss_of = loss_for(recipe, arrays.masks[indices], classes, fabric.device)
-    crop_hw = crop_of(recipe, arrays)
+    crop_hw = crop_of(recipe, arrays.size_hw)
     if teacher is not None:
         check_teacher(teacher, classes)
     distillation = None if teacher is None else Distillation.of(teacher, recipe, crop_hw)

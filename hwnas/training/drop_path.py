@@ -51,17 +51,19 @@ def branches(graph: OpGraph) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def check_branches(graph: OpGraph) -> None:
+    """HwnasError if there is nothing to drop."""
+    if not branches(graph):
+        raise HwnasError("recipe: drop_path drops branches of cells, and the network has none", "set drop_path to 0")
+
+
 class DropPath:
     """Drops branches of ``network``, a network under training, with :attr:`probability`, which is 0 at first."""
 
     def __init__(self, network: Network) -> None:
         self.probability = 0.0
-        found = branches(network.graph)
-        if not found:
-            raise HwnasError(
-                "recipe: drop_path drops branches of cells, and the network has none", "set drop_path to 0"
-            )
-        for name, slots in found.items():
+        check_branches(network.graph)
+        for name, slots in branches(network.graph).items():
             network.get_submodule(name).register_forward_pre_hook(partial(self._drop, slots))
 
     def _drop(self, slots: tuple[int, ...], module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:

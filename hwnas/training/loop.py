@@ -139,7 +139,5 @@ def _update(optimizer: Optimizer, scaler: GradScaler | None) -> None:
 
 
 def _clip(parameters: list[Any], clip_norm: float) -> float:
-    """The gradient's norm before clipping; it is measured only where it is clipped."""
-    if not clip_norm:
-        return 0.0
-    return float(torch.nn.utils.clip_grad_norm_(parameters, clip_norm, foreach=True))
+    """The gradient's norm before clipping; 0 does not clip, and the norm still tells whether it is finite."""
+    return float(torch.nn.utils.clip_grad_norm_(parameters, clip_norm or math.inf, foreach=True))

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hwnas.data.base import IGNORE
+from hwnas.errors import HwnasError
 from hwnas.training.overlap import dice, lovasz
 from hwnas.training.recipe import Recipe
 
@@ -39,18 +40,26 @@ def ohem(
     confident: float = 0.7,
     kept: float = 1 / 16,
 ) -> Tensor:
-    """Mean cross-entropy over hard pixels: those whose class has a probability under ``confident``.
+    """Mean cross-entropy over hard pixels: those whose class has a probability under ``confident``; weighted as
+    :func:`cross_entropy` is.
 
     At least the hardest ``kept`` of the pixels that count are taken (OHEM as in BiSeNet, arXiv 1808.00897).
     """
+    counted = masks != IGNORE
     losses = F.cross_entropy(
         logits, masks, weight=weight, ignore_index=IGNORE, label_smoothing=label_smoothing, reduction="none"
-    )[masks != IGNORE]
+    )[counted]
     if losses.numel() == 0:
         return logits.sum() * 0.0
+    # weights and smoothing change the loss of a pixel, not how probable its class is
+    surprise = losses.detach()
+    if weight is not None or label_smoothing > 0:
+        surprise = F.cross_entropy(logits.detach(), masks, ignore_index=IGNORE, reduction="none")[counted]
     least = max(1, int(losses.numel() * kept))
-    hard = losses[losses > -math.log(max(confident, 1e-12))]
-    return hard.mean() if hard.numel() >= least else losses.topk(least).values.mean()
+    hard = surprise > -math.log(max(confident, 1e-12))
+    chosen = hard.nonzero().squeeze(1) if int(hard.sum()) >= least else surprise.topk(least).indices
+    total = len(chosen) if weight is None else weight[masks[counted][chosen]].sum().clamp_min(1e-6)
+    return losses[chosen].sum() / total
 
 
 def class_weights(masks: np.ndarray, classes: int, how: str) -> Tensor | None:
@@ -100,6 +109,16 @@ def loss_for(recipe: Recipe, masks: np.ndarray, classes: int, device: torch.devi
     """The recipe's loss, with class weights from the pixels of ``masks`` (N, H, W) uint8, on ``device``."""
     weight = class_weights(masks, classes, recipe.balance)
     return make_loss(recipe, None if weight is None else weight.to(device))
+
+
+def check_stride(recipe: Recipe, size_hw: tuple[int, int]) -> None:
+    """HwnasError if the recipe's loss looks at no pixel of images of that size."""
+    if recipe.loss_stride // 2 >= min(size_hw):
+        height, width = size_hw
+        raise HwnasError(
+            f"recipe: loss_stride {recipe.loss_stride} looks at no pixel of images of {height}x{width}",
+            "lower loss_stride, or raise crop",
+        )
 
 
 def strided(masks: Tensor, stride: int) -> Tensor:

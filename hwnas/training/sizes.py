@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from hwnas.compiler.network import Network, compile_graph
 from hwnas.data.augment import Augmentation
-from hwnas.data.cache import Arrays
 from hwnas.ir.opgraph import OpGraph
 from hwnas.ir.passes.remove_dead_branches import remove_dead_branches
 from hwnas.shapes import Shape
@@ -21,17 +20,16 @@ def augmentation_of(recipe: Recipe, crop_hw: tuple[int, int]) -> Augmentation:
     return Augmentation(crop_hw=crop_hw, scale=recipe.scale)
 
 
-def crop_of(recipe: Recipe, arrays: Arrays) -> tuple[int, int]:
-    """The crop's height and width: the recipe's fraction of the data's, in multiples of 4 pixels."""
-    height, width = (max(32, round(size * recipe.crop / 4) * 4) for size in arrays.images.shape[1:3])
+def crop_of(recipe: Recipe, size_hw: tuple[int, int]) -> tuple[int, int]:
+    """The crop's height and width: the recipe's fraction of the images', in multiples of 4 pixels."""
+    height, width = (max(32, round(size * recipe.crop / 4) * 4) for size in size_hw)
     return height, width
 
 
-def phases(recipe: Recipe, arrays: Arrays) -> list[tuple[tuple[int, int], float]]:
+def phases(recipe: Recipe, size_hw: tuple[int, int]) -> list[tuple[tuple[int, int], float]]:
     """Crop sizes and the fraction of the budget until which each is used."""
-    height, width = arrays.images.shape[1:3]
-    crops = [(crop_of(recipe, arrays), 1.0 - recipe.full_size)] if recipe.full_size < 1 else []
-    return [*crops, ((height, width), 1.0)] if recipe.full_size > 0 else crops
+    crops = [(crop_of(recipe, size_hw), 1.0 - recipe.full_size)] if recipe.full_size < 1 else []
+    return [*crops, (size_hw, 1.0)] if recipe.full_size > 0 else crops
 
 
 def logits_node(graph: OpGraph, output: str | None = None) -> str:

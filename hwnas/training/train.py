@@ -36,8 +36,9 @@ from hwnas.training.device import (
     scaler_of,
     seed_step,
 )
-from hwnas.training.distill import Distillation, Teacher, check_teacher
+from hwnas.training.distill import Distillation, Teacher
 from hwnas.training.drop_path import DropPath
+from hwnas.training.feasible import check_training
 from hwnas.training.group import Group
 from hwnas.training.identity import identity_of, tensors_digest
 from hwnas.training.logs import Log
@@ -74,6 +75,7 @@ def train_network(
     recipe: Recipe,
     budget: Budget,
     until: float = 1.0,
+    spent: Spent | None = None,
     initial: Mapping[str, Tensor] | None = None,
     begun: Path | None = None,
     teacher: Teacher | None = None,
@@ -102,20 +104,19 @@ def train_network(
 
     ``until`` ends this call at that fraction of the budget, the learning rate where it is then; a later call with the
     same checkpoint goes on. ``begun`` is the checkpoint of such a beginning that was trained on other images: where
-    there is no ``checkpoint`` yet, the training goes on from that one, and what it spent counts.
+    there is no ``checkpoint`` yet, the training goes on from that one, and what it spent counts. ``spent`` says what of
+    the budget was used for ``initial``, where no more than weights was kept: all that follows the budget is where it is
+    after that, but the optimizer's moments begin anew.
 
     In a ``group`` every process calls this with the same arguments and trains on its own batches (parallel.py); only
     the first one writes, reports and measures the statistics in the end. ``clock`` counts the budget's seconds.
 
     Raises DivergedError if the loss stops being finite, HwnasError for a network that does not segment.
     """
-    if repeatable and budget.seconds is not None:
-        raise HwnasError(
-            "a training that is bounded by time follows the clock, and is never the same twice", "bound it by --steps"
-        )
     assert begun is None or checkpoint is not None, "a training that goes on from another has a checkpoint of its own"
-    if teacher is not None:
-        check_teacher(teacher, classes)
+    check_training(
+        recipe, arrays.size_hw, classes, budget=budget, device=device, repeatable=repeatable, teacher=teacher
+    )
     fabric = make_fabric(recipe, device=device, threads=threads, group=group)
     parallel = Parallel(fabric, clock)
     network = _first(graph_at, arrays, classes, initial, seed, fabric)
@@ -132,6 +133,7 @@ def train_network(
         indices,
         recipe,
         budget,
+        spent or Spent(),
         loss_of,
         teacher,
         seed,
@@ -166,6 +168,7 @@ class _Training:
     indices: np.ndarray
     recipe: Recipe
     budget: Budget
+    spent: Spent
     loss_of: Loss
     teacher: Teacher | None
     seed: int
@@ -174,7 +177,6 @@ class _Training:
     label: str
 
     def __post_init__(self) -> None:
-        self.spent = Spent()
         self.optimizer = make_optimizer(self.network.parameters(), self.recipe)
         self.scaler = scaler_of(self.fabric)
         self.average = moving_average(self.network, self.recipe.ema) if self.recipe.ema else None
@@ -202,7 +204,7 @@ class _Training:
             parts["average"] = part_of_module(self.average)
         if self.scaler is not None:
             parts["scaler"] = part_of_scaler(self.scaler)
-        saved = Checkpoint(path, identity, parts, self.log)
+        saved = Checkpoint(path, identity, parts, self.log, self.spent)
         if not saved.restore():
             if begun is not None:
                 saved.begin_from(begun)
@@ -216,7 +218,7 @@ class _Training:
 
     def run(self, until: float) -> Fitted:
         """Spend the budget up to that fraction of it; the network then has the weights that the recipe keeps."""
-        for crop_hw, end in phases(self.recipe, self.arrays):
+        for crop_hw, end in phases(self.recipe, self.arrays.size_hw):
             if self.budget.fraction(self.spent) < min(end, until):
                 self.spent = self._phase(crop_hw, min(end, until)).spent
         if self.average is not None:
@@ -280,7 +282,7 @@ def _first(
     fabric: Fabric,
 ) -> Network:
     """The network before its training, on the device."""
-    graph = graph_at((3, *arrays.images.shape[1:3]))
+    graph = graph_at((3, *arrays.size_hw))
     _check_outputs(graph, classes)
     network = compile_graph(graph, seed=seed)
     if initial is not None:

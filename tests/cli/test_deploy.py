@@ -16,6 +16,8 @@ import pytest
 from commands import Command, promised, run
 from small_world import SIZE, SIZE_HW, SPACE, folder_data, snapshot
 
+from hwnas.cli.main import main
+
 FILES = {
     "config.json",
     "stages.json",
@@ -72,6 +74,18 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     assert dead.returncode == -9, dead.stderr
     after_kill = snapshot(place)
     return Deployed(words, place, after_kill, run(*words, "--resume"))
+
+
+def test_without_a_supernet_and_with_small_crops(
+    small_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The crops of the finals are those of the last training, which goes on from them; the table of the end says
+    nothing of a supernet that there is not."""
+    words = ["deploy", "--data", folder_data(tmp_path / "data"), "--size", SIZE, "--space", SPACE, "--budget", "100ms"]
+    words += ["--minutes", "0.2", "--clock", "cpu", "--table", str(small_table), "--run", str(tmp_path / "run")]
+    code = main([*words, "--strategy", "halving", "--set", "crop=0.4"])
+    said = capsys.readouterr()
+    assert code in (0, 1) and "verdict" in said.out and "supernet" not in said.out, said.err
 
 
 def test_verdict_decides_the_exit_code(deployed: Deployed) -> None:

@@ -46,6 +46,23 @@ def test_ohem_takes_hard_pixels_only():
     assert ohem(logits, masks).item() == pytest.approx(math.log(2.0))
 
 
+def test_weights_and_smoothing_do_not_make_a_pixel_easy():
+    """Weighted, the loss of the unsure pixels is under the threshold; they are hard all the same."""
+    logits = torch.tensor([[[[math.log(99.0), math.log(99.0), 0.0, 0.0]], [[0.0, 0.0, 0.0, 0.0]]]])
+    masks = torch.zeros(1, 1, 4, dtype=torch.long)
+    weight = torch.tensor([0.1, 1.9])
+    assert ohem(logits, masks, weight=weight).item() == pytest.approx(math.log(2.0))
+    smoothed = ohem(logits, masks, label_smoothing=0.2)
+    assert smoothed.item() == pytest.approx(math.log(2.0))  # both classes are as likely: smoothing changes nothing
+
+
+def test_hard_pixels_are_weighted_as_all_are():
+    logits = torch.zeros(1, 2, 1, 4)
+    masks = torch.tensor([[[0, 1, 1, 255]]])
+    weight = torch.tensor([0.5, 2.0])
+    torch.testing.assert_close(ohem(logits, masks, weight=weight), cross_entropy(logits, masks, weight=weight))
+
+
 def test_ohem_takes_the_hardest_where_all_are_easy():
     logits = torch.tensor([[[[9.0, 8.0, 7.0, 6.0]], [[0.0, 0.0, 0.0, 0.0]]]])
     masks = torch.zeros(1, 1, 4, dtype=torch.long)

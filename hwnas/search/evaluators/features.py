@@ -204,11 +204,16 @@ class FeatureEvaluator:
         return float(meter.score().miou)
 
 
-def least_crop(space: SearchSpace, full_hw: tuple[int, int], classes: int) -> tuple[int, int]:
-    """The smallest crop, from half the images' height and width on, in which the space's networks can be expanded.
+def least_crop(
+    space: SearchSpace, full_hw: tuple[int, int], classes: int, recipe: Recipe | None = None
+) -> tuple[int, int]:
+    """The smallest crop, from the recipe's on (or the usual one's), in which the space's networks can be expanded.
 
     A HwnasError where not even whole images are large enough.
     """
+    from hwnas.training.recipe import Recipe
+    from hwnas.training.sizes import crop_of
+
     rng = np.random.default_rng(0)
     drawn = [space.decode(space.sample(rng)).genotype for _ in range(SAMPLES)]
 
@@ -226,7 +231,7 @@ def least_crop(space: SearchSpace, full_hw: tuple[int, int], classes: int) -> tu
             f"images of {full_hw[0]}x{full_hw[1]} are too small for the space {space.name}: {last.message}",
             last.hint or "give a larger --size",
         ) from last
-    height, width = (max(32, round(size / 2 / 4) * 4) for size in full_hw)
+    height, width = crop_of(recipe or Recipe(), full_hw)
     while problem((3, height, width)) is not None:
         height, width = min(height + CROP_STEP, full_hw[0]), min(width + CROP_STEP, full_hw[1])
     return height, width

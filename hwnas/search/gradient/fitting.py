@@ -113,7 +113,7 @@ class SegmentationLoss:
 
 def crop_shape(recipe: Recipe, arrays: Arrays) -> tuple[int, int, int]:
     """(3, H, W) of the crops that a search by ``recipe`` sees: what its supergraph is made for."""
-    return (3, *crop_of(recipe, arrays))
+    return (3, *crop_of(recipe, arrays.size_hw))
 
 
 def fit_relaxation(
@@ -159,7 +159,7 @@ def fit_relaxation(
         seed_step(seed, now.steps, fabric.device)
         step.begin(fraction)
 
-    augmentation = augmentation_of(recipe, crop_of(recipe, arrays))
+    augmentation = augmentation_of(recipe, crop_of(recipe, arrays.size_hw))
     given: dict[str, Any] = {"start": spent.steps, "ahead": 2}
     with (
         own_randomness(fabric.device),
