@@ -1,9 +1,9 @@
 """FasterSeg (arXiv 1912.10917): fine-grained latency against collapse, teacher and student searched together.
 
 Section 3.2: a supernet that is told to be fast gives up what is cheapest to give up first, mostly the width and the ops
-that cost most, and collapses. So the expected latency is decoupled into what the resolution of a layer, its op and its
-width cost while the other two are as they are (equations 4 and 5), and the three gradients are weighed by
-0.001, 0.997 and 0.002, as in the authors' code. The value is the expected latency as before.
+that cost most, and collapses. So the expected latency is decoupled into what the op of a layer, its resolution and its
+width cost (equations 4 and 5), and the three gradients are weighed by 0.001, 0.997 and 0.002: latency hardly looks at
+ops, and mostly at resolutions. The value is the expected latency as before.
 
 Section 3.3: two architectures are searched on one supernet, which they share. The teacher is not bound by latency and
 has every layer at its full width; the student is, and learns from the teacher's logits beside the labels. The student's
@@ -12,7 +12,8 @@ loss is its own plus the Kullback-Leibler divergence from the teacher's predicti
 As in the authors' search, each branch has a head of its own beside that of both together, whose losses are added up
 (option ``auxiliary``), and the loss is OHEM's.
 
-What differs. One way, one op and one width a layer are drawn a step by hard Gumbel-softmax (the authors compute all ops
+What differs. Each of the three is taken while the other two are as they are (in the authors' code the others are
+uniform, widths full, and the weights 1/500, 497/500 and 2/500). One way, one op and one width a layer are drawn a step by hard Gumbel-softmax (the authors compute all ops
 and draw widths); the budget is a constraint; the paper pretrains the supernet, here the first part of the time trains
 its weights alone (``learn_from``).
 """
@@ -39,7 +40,8 @@ from hwnas.training.distill import Distillation
 from hwnas.training.optimizer import make_optimizer
 from hwnas.training.sizes import logits_node
 
-SHARES = {"way": 0.001, "op": 0.997, "width": 0.002}
+SHARES = {"op": 0.001, "way": 0.997, "width": 0.002}
+"""Of the latency's gradient, in the paper's order: operator, downsampling rate, expansion."""
 RATE = 3e-3
 LEARN_FROM = 0.2
 

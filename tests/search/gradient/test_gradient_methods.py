@@ -223,6 +223,22 @@ def test_a_method_s_options_are_those_that_its_set_up_reads():
             assert read | set(re.findall(r'options\.get\("(\w+)"', source)) == set(method.options)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "what"),
+    [
+        ("darts", {"learn_from": 1.0}, "a number from 0 on, less than 1"),
+        ("proxyless", {"learn_from": 2}, "a number from 0 on, less than 1"),
+        ("auto-deeplab", {"search_filters": 0}, "a whole number from 1 on"),
+        ("darts", {"look_every": 2.5}, "a whole number from 0 on"),
+        ("cas", {"rate": -1.0}, "a number from 0 on"),
+    ],
+)
+def test_options_that_would_search_nothing_are_refused(name, options, what):
+    with pytest.raises(HwnasError, match="cannot be") as caught:
+        METHODS.get(name).check_options(options)
+    assert caught.value.hint == f"it can be: {what}"
+
+
 def test_options_are_mixed_as_asked():
     logits = torch.tensor([2.0, 0.0, -1.0])
     draws = {}
@@ -261,6 +277,7 @@ def test_fine_grained_latency_keeps_the_value_and_weighs_the_slopes():
     value = fine_grained(expected)(weights)
     found = torch.autograd.grad(value, list(weights.values()))
     assert float(value.detach()) == pytest.approx(float(expected(weights).detach()))
+    assert (SHARES["op"], SHARES["way"], SHARES["width"]) == (0.001, 0.997, 0.002)  # section 3.2: O, s and χ
     for ours, theirs, group in zip(found, plain, ("op", "width", "way"), strict=True):
         torch.testing.assert_close(ours, SHARES[group] * theirs)
 
