@@ -16,6 +16,7 @@ from typing import Any
 from hwnas.data.base import ClassInfo
 from hwnas.errors import ArtifactError, HwnasError
 from hwnas.exporters.engine import Session, engine_named
+from hwnas.exporters.manifest_values import check_values
 from hwnas.files import read_json, sha256_of, write_json
 
 MANIFEST = "hwnas.json"
@@ -65,6 +66,8 @@ class Manifest:
     """GPUs that the engine's file was built for (``sm86``); empty: it runs on any machine."""
     measured: Mapping[str, Any] = field(default_factory=dict)
     """What was measured of it since: ``latency`` with its ``contract``, ``miou``."""
+    runner: Mapping[str, FileFacts] = field(default_factory=dict)
+    """The program beside it, as it was written: by path relative to the manifest. Users may change it."""
     created: str = ""
     hwnas_version: str = ""
 
@@ -80,7 +83,8 @@ class Manifest:
         document = dataclasses.asdict(
             dataclasses.replace(
                 self,
-                files={name: dataclasses.asdict(facts) for name, facts in sorted(self.files.items())},  # type: ignore[misc]
+                files=_facts_document(self.files),
+                runner=_facts_document(self.runner),
                 input=dict(self.input),
                 output=dict(self.output),
                 device=dict(self.device),
@@ -102,10 +106,12 @@ class Manifest:
             )
         values = {key: value for key, value in document.items() if key not in ("format", "schema_version")}
         try:
-            values["files"] = {str(name): FileFacts(**facts) for name, facts in values["files"].items()}
+            for name in ("files", "runner"):
+                values[name] = {str(file): FileFacts(**facts) for file, facts in values.get(name, {}).items()}
             values["classes"] = tuple(ClassInfo(str(c["name"]), tuple(c["color"])) for c in values["classes"])
             values["targets"] = tuple(values.get("targets", ()))
             manifest = cls(**values)
+            check_values(manifest)
         except (KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"the manifest {path} is damaged ({error})", "export the network again") from error
         if manifest.entry not in manifest.files:
@@ -152,6 +158,10 @@ def check_device(manifest: Manifest) -> None:
         )
 
 
+def _facts_document(files: Mapping[str, FileFacts]) -> Any:
+    return {name: dataclasses.asdict(facts) for name, facts in sorted(files.items())}
+
+
 def facts_of(path: Path) -> FileFacts:
     """Hash and size of a file."""
     return FileFacts(sha256_of(path), path.stat().st_size)
@@ -184,7 +194,7 @@ def open_artifact(path: Path) -> Artifact:
     folder = path if path.is_dir() else path.parent
     manifest_path = folder / MANIFEST
     if manifest_path.is_file():
-        manifest = _read(manifest_path)
+        manifest = read_manifest(manifest_path)
         if path.is_dir() or path.name == MANIFEST or path.name in manifest.files:
             _check_files(folder, manifest)
             return Artifact(folder / manifest.entry, manifest)
@@ -195,7 +205,8 @@ def open_artifact(path: Path) -> Artifact:
     raise ArtifactError(f"{path} is neither an artifact nor an engine file", f"give a folder that holds {MANIFEST}")
 
 
-def _read(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a file, whose artifact is not looked at; one that is missing or damaged is an ArtifactError."""
     try:
         document = read_json(path, "manifest")
     except HwnasError as error:
@@ -206,7 +217,7 @@ def _read(path: Path) -> Manifest:
 def _check_files(folder: Path, manifest: Manifest) -> None:
     for name, facts in manifest.files.items():
         path = folder / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
+        if not is_inside(name):
             raise ArtifactError(f"the manifest in {folder} names {name!r}, outside of its folder", "do not trust it")
         if not path.is_file():
             raise ArtifactError(
@@ -222,6 +233,11 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
                 f"{path} is not the file that was exported: its SHA-256 differs from the manifest's",
                 "it was altered or damaged: export it again",
             )
+
+
+def is_inside(name: str) -> bool:
+    """Whether a file that a manifest names lies in its folder, or in one below."""
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def root_of(artifact: Artifact) -> Path:

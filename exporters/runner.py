@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
 from hwnas.errors import HwnasError
-from hwnas.exporters.artifact import MANIFEST
+from hwnas.exporters.artifact import MANIFEST, Manifest, facts_of, read_manifest, write_manifest
+from hwnas.exporters.ends import MOST_LABELS
 from hwnas.files import write_text, write_with
 
 RUNNERS = {"python": ("run.py",), "cpp": ("cpp/main.cpp", "cpp/CMakeLists.txt")}
@@ -22,7 +23,6 @@ ENGINES_OF = {
 }
 """Whose artifacts each kind runs."""
 CONTRACT = "cpp/contract.hpp"
-LABELS = 256
 
 
 def check_runner(kind: str, engine: str) -> None:
@@ -34,7 +34,11 @@ def check_runner(kind: str, engine: str) -> None:
 
 
 def write_runner(kind: str, directory: Path) -> list[Path]:
-    """Write the program of that ``kind`` into an artifact's folder; the files written, the program first."""
+    """Write the program of that ``kind`` into an artifact's folder; the files written, the program first.
+
+    The manifest takes them down, so that they go when another artifact comes in its place.
+    """
+    manifest = read_manifest(directory / MANIFEST)
     written = []
     for name in RUNNERS[kind]:
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -42,39 +46,42 @@ def write_runner(kind: str, directory: Path) -> list[Path]:
             write_with(directory / name, partial(shutil.copyfile, source))
         written.append(directory / name)
     if kind == "cpp":
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         write_text(directory / CONTRACT, contract_header(manifest))
         written.append(directory / CONTRACT)
+    facts = {path.relative_to(directory).as_posix(): facts_of(path) for path in written}
+    write_manifest(directory, replace(manifest, runner={**manifest.runner, **facts}))
     return written
 
 
-def contract_header(manifest: Mapping[str, Any]) -> str:
+def contract_header(manifest: Manifest) -> str:
     """The manifest's input and output contracts as C++ constants: the program then parses nothing."""
-    given, output = manifest["input"], manifest["output"]
-    height, width = given["shape"][1:3] if given["layout"] == "NHWC" else given["shape"][2:]
-    colours = [item["color"] for item in manifest["classes"]]
+    given, output = manifest.input, manifest.output
+    height, width = manifest.size_hw
+    colours = [item.color for item in manifest.classes]
+    # an untrained network has no classes, and its logits their number all the same
+    classes = output["shape"][1] if output["kind"] == "logits" else len(colours)
     # labels without a class are drawn grey
-    rows = [*colours, *([128, 128, 128] for _ in range(LABELS - len(colours)))][:LABELS]
+    rows = [*colours, *([128, 128, 128] for _ in range(MOST_LABELS - len(colours)))][:MOST_LABELS]
     mean, std = given.get("mean") or [0, 0, 0], given.get("std") or [1, 1, 1]
-    return f"""// What {manifest["entry"]} takes and gives, written with it from {MANIFEST}.
+    return f"""// What {manifest.entry} takes and gives, written with it from {MANIFEST}.
 #pragma once
 
 #include <cstdint>
 
 namespace contract {{
 constexpr const char* FOLDER = ENGINE_FOLDER;  // CMake says it
-constexpr const char* FILE = {_quoted(manifest["entry"])};
+constexpr const char* FILE = {_quoted(manifest.entry)};
 constexpr const char* INPUT = {_quoted(given["name"])};
 constexpr const char* OUTPUT = {_quoted(output["name"])};
 constexpr int BATCH = {max(1, int(given["shape"][0]))};
 constexpr int HEIGHT = {int(height)};
 constexpr int WIDTH = {int(width)};
-constexpr int CLASSES = {len(colours)};
+constexpr int CLASSES = {int(classes)};
 constexpr bool TAKES_PIXELS = {_truth(given["dtype"] == "uint8")};  // uint8 NHWC, else float32 NCHW, normalised
 constexpr bool GIVES_LABELS = {_truth(output["dtype"] == "uint8")};  // uint8 NHW, else float32 logits NCHW
 constexpr float MEAN[] = {{{_floats(mean)}}};  // of red, green and blue between 0 and 1
 constexpr float STD[] = {{{_floats(std)}}};
-constexpr std::uint8_t COLOURS[{LABELS}][3] = {{{", ".join(_triple(row) for row in rows)}}};
+constexpr std::uint8_t COLOURS[{MOST_LABELS}][3] = {{{", ".join(_triple(row) for row in rows)}}};
 }}  // namespace contract
 """
 

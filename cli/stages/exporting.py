@@ -69,13 +69,15 @@ def export_both(
 ) -> Exported:
     """Write ``folder/logits`` and ``folder/labels``; compare both with PyTorch on uint8 ``images`` (N, H, W, 3).
 
-    An engine that cannot be built, or disagrees with PyTorch more than its precision allows, is an ArtifactError with
-    the first difference, and ``folder`` is left as it was.
+    Artifacts of an earlier export are gone then, that of a kind that is not written, too. An engine that cannot be
+    built, or disagrees with PyTorch more than its precision allows, is an ArtifactError with the first difference, and
+    ``folder`` is left as it was.
     """
     form = form or Form(network_as_onnx(network))
     artifacts: dict[str, Artifact] = {}
     found: dict[str, Parity] = {}
-    with progress.task("export and compare with PyTorch", len(kinds)) as task, staged(folder) as scratch:
+    new_ones = staged(folder, instead_of=(LOGITS, LABELS))
+    with progress.task("export and compare with PyTorch", len(kinds)) as task, new_ones as scratch:
         for number, kind in enumerate(kinds):
             made = export_artifact(
                 network,
@@ -114,11 +116,11 @@ def _runnable(artifact: Artifact) -> Artifact:
 
 def export_document(exported: Exported) -> dict[str, Any]:
     """JSON of what was written and how nearly it agrees with PyTorch."""
-    first = next(iter(exported.artifacts.values()))
+    first, labels = next(iter(exported.artifacts.values())), exported.artifacts.get(LABELS)
     figures = {name: None if value != value else value for name, value in asdict(exported.parity).items()}
     return {
         "artifact": str(root_of(first)),
-        "labels_artifact": str(root_of(exported.artifacts[LABELS])),
+        "labels_artifact": None if labels is None else str(root_of(labels)),
         "engine": first.engine,
         "precision": first.precision,
         "parity": figures,

@@ -18,6 +18,10 @@ def folder(exported, tmp_path) -> Path:
     return Path(shutil.copytree(exported["logits"].path.parent, tmp_path / "artifact"))
 
 
+def with_value(text: str, name: str, value: object) -> str:
+    return json.dumps({**json.loads(text), name: value})
+
+
 def test_the_manifest_says_everything(exported, network, genotype) -> None:
     manifest = open_artifact(exported["logits"].path.parent).manifest
     assert manifest is not None
@@ -75,6 +79,13 @@ def test_tampered_truncated_or_missing_files_are_refused(folder) -> None:
         (lambda text: text.replace('"schema_version": 1', '"schema_version": 99'), "schema version 99"),
         (lambda text: text.replace('"entry": "model.onnx"', '"entry": "other.onnx"'), "names no file for its entry"),
         (lambda text: text.replace('"opset"', '"opsets"'), "damaged"),
+        (lambda text: with_value(text, "input", {}), "its input name is None"),
+        (lambda text: with_value(text, "output", {}), "its output name is None"),
+        (lambda text: with_value(text, "output", {**json.loads(text)["output"], "shape": [1]}), "its output shape"),
+        (lambda text: with_value(text, "measured", None), "its measured is None"),
+        (lambda text: with_value(text, "measured", {"latency": 3}), "its measured latency is 3"),
+        (lambda text: with_value(text, "files", []), "damaged"),
+        (lambda text: with_value(text, "runner", {"run.py": {}}), "damaged"),
         (lambda text: "[]", "not a manifest"),
     ],
 )
