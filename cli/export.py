@@ -47,8 +47,10 @@ def _weights(genotype: str, given: Path | None, random: bool) -> Path | None:
     """The weights' file: the one given, or a run directory's own; None for random ones."""
     from hwnas.training.network_files import WEIGHTS
 
+    if given is not None and random:
+        raise HwnasError("--weights and --random-weights exclude each other", "give one of them")
     beside = Path(genotype) / WEIGHTS
     found = beside if given is None and not random and beside.is_file() else given
-    if (found is None) == (not random):
+    if found is None and not random:
         raise HwnasError("export needs weights", "give --weights FILE, or a run directory, or --random-weights")
     return found

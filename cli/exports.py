@@ -14,6 +14,7 @@ from hwnas.cli.output import Answer
 from hwnas.cli.stages import exporting, quantizing
 from hwnas.errors import HwnasError
 from hwnas.exporters.artifact import root_of
+from hwnas.exporters.ends import MOST_LABELS
 from hwnas.skeletons.base import expand
 from hwnas.training.network_files import load_network
 
@@ -67,7 +68,7 @@ def export(
         trained=weights is not None,
         threads=1,
         progress=shell.progress,
-        kinds=(exporting.LABELS,) if order.argmax else (exporting.LOGITS, exporting.LABELS),
+        kinds=_kinds(module, order),
         form=exporting.Form(
             prepared.model,
             order.engine,
@@ -83,6 +84,14 @@ def export(
         folders = [root_of(artifact) for artifact in exported.artifacts.values()]
         document["runner"] = [str(path) for folder in folders for path in write_runner(order.runner, folder)]
     return Answer(document, lambda console: results.print_export(console, document))
+
+
+def _kinds(module: Module, order: Order) -> tuple[str, ...]:
+    """The artifacts to make. Of more classes than a byte tells apart there are no labels."""
+    if order.argmax:
+        return (exporting.LABELS,)
+    few = module.graph.shape(module.graph.output)[0] <= MOST_LABELS
+    return (exporting.LOGITS, exporting.LABELS) if few else (exporting.LOGITS,)
 
 
 def _prepared(module: Module, order: Order, shell: Shell) -> tuple[quantizing.Prepared, np.ndarray]:
@@ -122,6 +131,9 @@ def _module(
                 f"the weights were trained for {trained_hw[0]}x{trained_hw[1]}",
                 "leave --size out, or train at that size",
             )
+        known = module.graph.shape(module.graph.output)[0]
+        if classes is not None and classes != known:
+            raise HwnasError(f"the weights know {known} classes, not {classes}", "leave --classes out")
         return module.eval(), infos
     size_hw = size_hw or network.size_hw
     if size_hw is None:

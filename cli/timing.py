@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,22 @@ from typing import Any
 from hwnas.cli import results
 from hwnas.cli.output import Answer
 from hwnas.cli.stages import exporting
+from hwnas.cli.stages.validating import keep_measured
 from hwnas.cli.verb import Shell
 from hwnas.errors import ArtifactError, HwnasError
-from hwnas.exporters.artifact import MANIFEST, Artifact, open_artifact, record_measured
+from hwnas.exporters.artifact import MANIFEST, Artifact, open_artifact
 from hwnas.exporters.benchmark import BenchmarkResult, benchmark
 from hwnas.exporters.streams import throughput
 from hwnas.files import read_json
 from hwnas.latency.contract import TimingContract
 
+logger = logging.getLogger(__name__)
+
 
 def artifact_path(path: Path) -> Path:
     """``path`` itself, or in a run directory or what ``export`` wrote the artifact that its budget binds."""
     inside = [folder / kind for kind in (exporting.LOGITS, exporting.LABELS) for folder in (path / "engine", path)]
-    return next((folder for folder in inside if folder.is_dir()), path)
+    return next((folder for folder in inside if (folder / MANIFEST).is_file()), path)
 
 
 def is_collection(path: Path) -> bool:
@@ -51,13 +55,15 @@ def time_one(
 ) -> Answer:
     """Latency of an artifact, and with several streams its throughput; its manifest keeps it with ``record``."""
     opened = open_artifact(artifact_path(artifact))
+    if record and opened.manifest is None:
+        raise ArtifactError(f"{opened.path} has no manifest to keep the latency in", "leave --record out")
     timed = benchmark(opened, seconds=seconds, threads=threads, scope=scope, progress=shell.progress)
     document: dict[str, Any] = {"artifact": str(opened.path), **timed.to_dict()}
     if streams > 1:
-        together = throughput(opened, streams, threads=threads, seconds=seconds, scope=scope)
+        together = throughput(opened, streams, threads=threads, seconds=seconds, scope=scope, progress=shell.progress)
         document["throughput"] = together.to_dict()
     if record:
-        record_measured(opened, {"latency": timed.to_dict()})
+        keep_measured(opened, {"latency": timed.to_dict()})
     return Answer(document, lambda console: results.print_benchmark(console, document))
 
 
@@ -69,24 +75,42 @@ def time_many(
     The rounds of all are interleaved, so that a machine that drifts favours none of them.
     """
     rows, opened = [], []
+    if plot is not None:
+        from hwnas.report.scatter import check_plot
+
+        check_plot(plot)
     for path in artifacts_below(paths):
         try:
             opened.append(open_artifact(path))
         except HwnasError as error:
             rows.append({"artifact": str(path), "status": error.message})
+    if plot is not None and not any(_miou(artifact) is not None for artifact in opened):
+        raise HwnasError(
+            "no artifact has an mIoU, so there is nothing to plot",
+            "run `hwnas validate` on them first: it records the mIoU in the manifest",
+        )
     timed = _interleaved(shell, opened, scope=scope, threads=threads, seconds=seconds)
     for artifact in opened:
         rows.append(_row(artifact, timed.get(artifact.path)))
     rows.sort(key=lambda row: row.get("p50_ms", float("inf")))
-    document = {"artifacts": rows, "scope": scope, "plot": None if plot is None else str(plot)}
-    if plot is not None:
-        from hwnas.report.scatter import draw_scatter, points_of
-
-        draw_scatter(points_of(rows), plot)
+    drawn = plot is not None and _drawn(rows, plot)
+    document = {"artifacts": rows, "scope": scope, "plot": str(plot) if drawn else None}
     return Answer(document, lambda console: results.print_benchmarks(console, document))
 
 
 ROUNDS = 3
+
+
+def _drawn(rows: Sequence[Mapping[str, Any]], plot: Path) -> bool:
+    """Whether the plot could be drawn; the times are told in either case."""
+    from hwnas.report.scatter import draw_scatter, points_of
+
+    try:
+        draw_scatter(points_of(rows), plot)
+    except HwnasError as error:
+        logger.warning("no plot: %s", error.message)
+        return False
+    return True
 
 
 def _interleaved(
@@ -122,11 +146,15 @@ def _row(artifact: Artifact, timed: BenchmarkResult | HwnasError | None) -> dict
         "precision": artifact.precision,
         "output": manifest.output.get("kind") if manifest else None,
         "bytes": sum(facts.bytes for facts in manifest.files.values()) if manifest else artifact.path.stat().st_size,
-        "miou": manifest.measured.get("miou") if manifest else None,
+        "miou": _miou(artifact),
     }
     if isinstance(timed, BenchmarkResult):
         return {**row, "status": "ok", **timed.to_dict()}
     return {**row, "status": timed.message if timed is not None else "not timed"}
+
+
+def _miou(artifact: Artifact) -> float | None:
+    return artifact.manifest.measured.get("miou") if artifact.manifest else None
 
 
 OF_THE_ARTIFACT = frozenset({"engine", "engine_version", "precision"})
@@ -158,7 +186,7 @@ def _measured(path: Path) -> dict[str, Any]:
     """What ``benchmark --json`` printed into a file, or what the manifest of an artifact keeps."""
     if path.suffix == ".json" and path.name != MANIFEST:
         document = read_json(path, "benchmark")
-        if not isinstance(document, dict) or not {"artifact", "p50_ms", "contract"} <= set(document):
+        if not isinstance(document, dict) or "artifact" not in document or not _is_timed(document):
             raise ArtifactError(
                 f"{path} is not what `hwnas benchmark --json` prints", "give such a file or an artifact"
             )
@@ -167,4 +195,14 @@ def _measured(path: Path) -> dict[str, Any]:
     recorded: Mapping[str, Any] = opened.manifest.measured if opened.manifest else {}
     if "latency" not in recorded:
         raise ArtifactError(f"nothing was measured of {path} yet", "run `hwnas benchmark --record` on it first")
+    if not _is_timed(recorded["latency"]):
+        raise ArtifactError(f"the latency in the manifest of {path} is damaged", "run `hwnas benchmark --record` on it")
     return {"artifact": str(opened.path), "miou": recorded.get("miou"), **recorded["latency"]}
+
+
+def _is_timed(document: Mapping[str, Any]) -> bool:
+    """Whether a document says a latency and how it was measured."""
+    times = [document.get(name) for name in ("p50_ms", "fps")]
+    positive = all(isinstance(each, int | float) and each > 0 for each in times)
+    miou = document.get("miou")
+    return positive and isinstance(document.get("contract"), dict) and (miou is None or isinstance(miou, int | float))

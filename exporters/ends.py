@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.data.preprocess import MEAN, STD, input_contract
+from hwnas.errors import ArtifactError
 from hwnas.exporters.batches import batched
 from hwnas.exporters.engine import ANY
 from hwnas.exporters.onnx_export import NODE_KEY
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
+
+MOST_LABELS = 256
+"""Labels are bytes."""
 
 PREPROCESS_NODE, ARGMAX_NODE = "preprocess", "argmax"
 """Under which node the ONNX nodes of the ends stand; no op graph has them."""
@@ -35,6 +39,10 @@ class Ends:
         """A copy of ``model``, exported for one normalised image to logits, with these ends."""
         from onnx import checker
 
+        if self.argmax and (count := model.graph.output[0].type.tensor_type.shape.dim[1].dim_value) > MOST_LABELS:
+            raise ArtifactError(
+                f"labels are bytes, and the network has {count} classes", "export logits: leave --argmax out"
+            )
         changed = batched(model, self.batch)
         if self.preprocess:
             _normalise_inside(changed)

@@ -12,8 +12,11 @@ import numpy as np
 
 from hwnas.exporters.artifact import Artifact
 from hwnas.exporters.scopes import call_of
+from hwnas.progress import Progress, Silent
 
 WARMUP_RUNS = 3
+TICK_S = 0.5
+"""How often the progress is told."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,13 @@ class Throughput:
 
 
 def throughput(
-    artifact: Artifact, streams: int, *, threads: int = 1, seconds: float = 5.0, scope: str = "engine"
+    artifact: Artifact,
+    streams: int,
+    *,
+    threads: int = 1,
+    seconds: float = 5.0,
+    scope: str = "engine",
+    progress: Progress | None = None,
 ) -> Throughput:
     """Run ``streams`` sessions at once for ``seconds``, each fed from a Python thread of its own.
 
@@ -69,9 +78,12 @@ def throughput(
         with suppress(threading.BrokenBarrierError):  # a worker's error is raised below
             together.wait()
         start = time.perf_counter()
-        for worker in workers:
-            worker.join()
-        spent_s = time.perf_counter() - start
+        with (progress or Silent()).task(f"{streams} streams", seconds) as task:
+            for worker in workers:
+                while worker.is_alive():
+                    worker.join(TICK_S)
+                    task.update(min(seconds, time.perf_counter() - start))
+            spent_s = time.perf_counter() - start
     broken = [error for error in errors if not isinstance(error, threading.BrokenBarrierError)]
     if broken:
         raise broken[0]

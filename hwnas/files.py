@@ -36,6 +36,15 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def check_writable(path: Path) -> None:
+    """Find out before long work that ``path`` cannot be written after it, which is a :class:`HwnasError`."""
+    if path.is_dir():
+        raise HwnasError(f"cannot write {path}: it is a folder", "name a file in it")
+    probe = path.with_name(f".{path.name}.probe")
+    write_bytes(probe, b"")
+    probe.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text beside and rename."""
     write_with(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

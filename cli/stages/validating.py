@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from hwnas.cli.stages.data import open_validation_data
 from hwnas.data.base import Dataset
-from hwnas.errors import ArtifactError
+from hwnas.errors import ArtifactError, HwnasError
 from hwnas.exporters.artifact import Artifact, Manifest, record_measured
 from hwnas.exporters.criteria import Criteria
 from hwnas.exporters.validate import Verdict, validate
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from hwnas.ir.opgraph import OpGraph
     from hwnas.progress import Progress
     from hwnas.training.views import Views
+
+logger = logging.getLogger(__name__)
 
 
 def check_classes(manifest: Manifest, dataset: Dataset) -> None:
@@ -83,5 +86,13 @@ def judge(
     measured = {"latency": verdict.benchmark.to_dict(), "miou": verdict.miou}
     if verdict.deadlines is not None:
         measured["deadlines"] = verdict.deadlines.to_dict()
-    record_measured(artifact, measured)
+    keep_measured(artifact, measured)
     return verdict
+
+
+def keep_measured(artifact: Artifact, measured: dict[str, Any]) -> None:
+    """Write what was measured into the manifest; where that cannot be written there is a warning."""
+    try:
+        record_measured(artifact, measured)
+    except HwnasError as error:
+        logger.warning("what was measured is not kept in the manifest: %s", error.message)

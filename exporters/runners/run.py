@@ -99,12 +99,27 @@ def files_of(inputs: list[str]) -> Iterator[Path]:
             yield given
 
 
-def frames_of(arguments: argparse.Namespace) -> Iterator[tuple[str, Image.Image]]:
-    """(name, Pillow image) of everything that was asked for."""
+def masks_of(images: list[Path], folder: Path) -> list[Path]:
+    """Where the mask of each image goes; none may take the place of an image, or of another's mask."""
+    given = {path.resolve() for path in images}
+    drawn: dict[Path, Path] = {}
+    for path in images:
+        mask = folder / f"{path.stem}.png"
+        if mask.resolve() in given:
+            sys.exit(f"the mask of {path} would take the place of the image {mask}: choose another folder with -o")
+        if mask in drawn:
+            sys.exit(f"{drawn[mask]} and {path} would both be drawn into {mask}: draw them into different folders")
+        drawn[mask] = path
+    return list(drawn)
+
+
+def frames_of(arguments: argparse.Namespace) -> Iterator[tuple[Path, Image.Image]]:
+    """(where its mask goes, Pillow image) of everything that was asked for."""
     if arguments.camera is None:
-        for path in files_of(arguments.images):
+        images = list(files_of(arguments.images))
+        for path, mask in zip(images, masks_of(images, arguments.out), strict=True):
             try:
-                yield path.stem, Image.open(path).convert("RGB")
+                yield mask, Image.open(path).convert("RGB")
             except (OSError, SyntaxError) as error:
                 sys.exit(f"{path} cannot be read: {error}")
         return
@@ -115,7 +130,7 @@ def frames_of(arguments: argparse.Namespace) -> Iterator[tuple[str, Image.Image]
         there, frame = camera.read()
         if not there:
             sys.exit(f"camera {arguments.camera} gave no frame {number}")
-        yield f"frame{number:05d}", Image.fromarray(frame[:, :, ::-1])
+        yield arguments.out / f"frame{number:05d}.png", Image.fromarray(frame[:, :, ::-1])
 
 
 def main() -> None:
@@ -136,11 +151,11 @@ def main() -> None:
     colours = colours_of(manifest)
     arguments.out.mkdir(parents=True, exist_ok=True)
     spent, count = 0.0, 0
-    for name, image in frames_of(arguments):
+    for mask, image in frames_of(arguments):
         start = time.perf_counter()
         labels = segment(run, image, manifest)
         spent, count = spent + time.perf_counter() - start, count + 1
-        paint(labels, image, colours, arguments.overlay).save(arguments.out / f"{name}.png")
+        paint(labels, image, colours, arguments.overlay).save(mask)
     if not count:
         sys.exit("no image was found")
     print(f"{count} masks in {arguments.out}, {1e3 * spent / count:.2f} ms an image from pixels to labels")

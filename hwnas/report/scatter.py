@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.errors import HwnasError
-from hwnas.files import write_with
+from hwnas.files import check_writable, write_with
 from hwnas.optional import require
 from hwnas.report.palette import FAINT, INK
 
@@ -71,12 +71,19 @@ def draw_scatter(points: Sequence[Point], path: Path) -> Path:
     return draw_dots(dots, line, path, x_label="p50 latency of one image, ms", y_label="mIoU, %")
 
 
+def check_plot(path: Path) -> None:
+    """That a plot can be drawn into ``path``, by its suffix, matplotlib and its folder: to be known before the work."""
+    if path.suffix not in FORMATS:
+        raise HwnasError(f"cannot draw {path}: plots are {', '.join(FORMATS)}", "choose one of these suffixes")
+    require("matplotlib.figure", extra="plot")
+    check_writable(path)
+
+
 def draw_dots(
     dots: Sequence[Dot], line: Sequence[tuple[float, float]], path: Path, *, x_label: str, y_label: str
 ) -> Path:
     """Write ``dots``, and a ``line`` through some of them, to ``path``, its format by the suffix. Needs matplotlib."""
-    if path.suffix not in FORMATS:
-        raise HwnasError(f"cannot draw {path}: plots are {', '.join(FORMATS)}", "choose one of these suffixes")
+    check_plot(path)
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.plot([x for x, _ in line], [y for _, y in line], color="#bbbbbb", linewidth=1, zorder=1)

@@ -12,6 +12,7 @@ from commands import promised, run
 from small_world import SIZE, folder_data, snapshot
 
 from hwnas.cli.stages import exporting
+from hwnas.cli.timing import artifact_path
 from hwnas.exporters.artifact import open_artifact
 from hwnas.exporters.engine import ENGINES
 from hwnas.exporters.parity import Parity
@@ -85,6 +86,10 @@ def test_an_engine_that_disagrees_leaves_the_old_one(tmp_path: Path, monkeypatch
     message, _ = refused("-o", tmp_path / "e", "--seed", "1")
     assert "values: they differ" in message
     assert snapshot(tmp_path) == before
+    monkeypatch.undo()
+    export(tmp_path / "e", "--argmax")
+    assert artifact_path(tmp_path / "e") == tmp_path / "e" / "labels"
+    assert [path.name for path in (tmp_path / "e").iterdir()] == ["labels"]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +106,9 @@ def test_an_engine_that_disagrees_leaves_the_old_one(tmp_path: Path, monkeypatch
         (["--runner", "rust"], "no runner 'rust'", "python"),
         (["--target", "sm86"], "not bound to a GPU", "--target"),
         (["--precision", "int8", "--data", "folder:nowhere"], "nowhere", ""),
+        (["--weights", "w.safetensors"], "exclude each other", "one of them"),
+        (["--argmax", "--classes", "300"], "labels are bytes", "--argmax"),
+        (["--max-miou-drop", "nan"], "--max-miou-drop", ""),
     ],
 )
 def test_what_cannot_be_done_is_told_at_once(words: list[str], said: str, advice: str, tmp_path: Path) -> None:
@@ -123,4 +131,4 @@ def test_a_batch_of_pixels_is_validated_but_for_deadlines(data: str, tmp_path: P
     assert judged.code == 0 and 0 <= judged.document["miou"] <= 1, judged.document
     assert judged.document["contract"]["batch"] == 2
     ended = run(*words, "--fps", "5", "--seconds", "1")
-    assert ended.code == 2 and "--batch 1" in ended.document["hint"]
+    assert ended.code == 2 and "--batch 1" in ended.document["hint"] and not ended.reads

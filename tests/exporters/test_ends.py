@@ -54,6 +54,13 @@ def test_labels_are_the_first_greatest_logit(model, images) -> None:
     np.testing.assert_array_equal(labels, run(model, image).argmax(1))
 
 
+def test_a_byte_holds_256_labels(model) -> None:
+    many = onnx.ModelProto.FromString(model.SerializeToString())
+    many.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 257
+    with pytest.raises(ArtifactError, match="has 257 classes"):
+        Ends(argmax=True).put_on(many)
+
+
 @pytest.mark.parametrize("batch", [3, None])
 def test_a_batch_is_its_images(model, images, batch) -> None:
     made = Ends(batch=batch).put_on(model)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ import pytest
 from PIL import Image
 
 from hwnas.errors import HwnasError
+from hwnas.exporters.artifact import MANIFEST, read_manifest
 from hwnas.exporters.build import export_artifact
 from hwnas.exporters.engine import ENGINES
 from hwnas.exporters.onnx_export import network_as_onnx
-from hwnas.exporters.runner import check_runner, write_runner
+from hwnas.exporters.runner import check_runner, contract_header, write_runner
 from hwnas.exporters.scopes import labels_of
 from tests.exporters.nets import CLASSES, SIZE_HW
 
@@ -93,6 +95,33 @@ def test_bad_input_ends_with_one_line(fault, exported, tmp_path) -> None:
     assert {"empty": "empty.png", "folder": "no image", "nothing": "--camera"}[fault] in ended.stderr
 
 
+def same_masks(folder: Path) -> dict[str, list[Path]]:
+    """Images whose masks would take the place of an image, and of another's mask."""
+    for name in ("photos/x.ppm", "photos/x.png", "other/x.ppm"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (9, 7), (200, 100, 0)).save(folder / name)
+    photos = folder / "photos"
+    return {
+        "would take the place of the image": [photos, "-o", photos],
+        "would both be drawn into": [photos / "x.ppm", folder / "other" / "x.ppm", "-o", folder / "masks"],
+    }
+
+
+@pytest.mark.parametrize("said", ["would take the place of the image", "would both be drawn into"])
+def test_no_mask_takes_the_place_of_an_image_or_of_another(said, exported, tmp_path) -> None:
+    words = same_masks(tmp_path)[said]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    ended = program(exported["labels"].path.parent, *words)
+    assert ended.returncode != 0 and said in ended.stderr and "Traceback" not in ended.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_logits_of_an_untrained_network_keep_their_classes(exported) -> None:
+    """Its manifest names none."""
+    manifest = replace(read_manifest(exported["logits"].path.parent / MANIFEST), classes=())
+    assert "constexpr int CLASSES = 5;" in contract_header(manifest)
+
+
 @pytest.fixture(scope="module")
 def onnxruntime_cpp() -> Path:
     """The folder of ONNX Runtime's C++ headers and library."""
@@ -134,6 +163,16 @@ def test_the_cpp_program_draws_the_same(form, network, genotype, images, onnxrun
         theirs = np.asarray(Image.open(tmp_path / "python" / f"{name}.png"))
         assert ours.shape == theirs.shape
         assert (ours == theirs).all(-1).mean() >= equal
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in (1, 2):
+        shutil.copy(photos / "0.ppm", frames / f"frame.000{number}.ppm")
+    ended = subprocess.run([segment, frames, "-o", tmp_path / "dotted"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(path.stem for path in (tmp_path / "dotted").iterdir()) == ["frame.0001", "frame.0002"]
+    for said, words in same_masks(tmp_path).items():
+        ended = subprocess.run([segment, *words], capture_output=True, text=True)
+        assert ended.returncode == 2 and said in ended.stderr
     camera = (photos / "0.ppm").read_bytes() + (photos / "1.ppm").read_bytes()
     ended = subprocess.run([segment, "-", "-o", tmp_path / "camera"], input=camera, capture_output=True)
     assert ended.returncode == 0, ended.stderr

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from hwnas.exporters.benchmark import benchmark
 from hwnas.exporters.engine import Port
 from hwnas.exporters.scopes import SCOPES, call_of, inside_of, labels_of
 from hwnas.exporters.streams import throughput
+from hwnas.progress import Silent
 
 
 class Recorder:
@@ -63,8 +66,26 @@ def test_scopes_of_an_artifact_differ_in_their_contracts(exported) -> None:
     assert all(contracts[0].differences(other) == ["scope", "inside"] for other in contracts[1:])
 
 
+class Heard(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.done: list[float] = []
+
+    @contextmanager
+    def task(self, label: str, total: float):
+        self.labels.append(label)
+        yield self
+
+    def update(self, done: float, note: str = "") -> None:
+        self.done.append(done)
+
+
 def test_streams_answer_together(exported) -> None:
-    alone, two = (throughput(exported["logits"], streams, seconds=0.3) for streams in (1, 2))
+    heard = Heard()
+    alone, two = (throughput(exported["logits"], streams, seconds=0.3, progress=heard) for streams in (1, 2))
+    assert heard.labels == ["1 streams", "2 streams"] and 0 < max(heard.done) <= 0.3
     assert (alone.streams, two.streams) == (1, 2)
     for result in (alone, two):
         assert result.fps > 0 and result.p50_ms > 0 and 0.2 < result.seconds < 10

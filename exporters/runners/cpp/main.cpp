@@ -20,8 +20,11 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #ifdef WITH_JPEG
@@ -153,9 +156,40 @@ static Image read_image(const fs::path& path) {
     throw std::runtime_error(path.string() + ": this build reads no " + kind + " files");
 }
 
-static fs::path write_image(const Image& image, fs::path path) {
 #ifdef WITH_PNG
-    path.replace_extension(".png");
+static const char* const MASK_ENDING = ".png";
+#else
+static const char* const MASK_ENDING = ".ppm";
+#endif
+
+/// Where the masks go; none may take the place of an image, or of another's mask.
+class Masks {
+public:
+    Masks(fs::path folder, const std::vector<fs::path>& images) : folder_(std::move(folder)) {
+        for (const fs::path& path : images) given_.insert(fs::weakly_canonical(path));
+    }
+
+    /// The mask's path for an image of this name (which may hold dots) and origin.
+    fs::path claim(const std::string& name, const std::string& origin) {
+        const fs::path mask = folder_ / (name + MASK_ENDING);
+        if (given_.count(fs::weakly_canonical(mask)))
+            throw std::runtime_error("the mask of " + origin + " would take the place of the image " + mask.string() +
+                                     ": choose another folder with -o");
+        const auto [place, first] = drawn_.emplace(mask, origin);
+        if (!first)
+            throw std::runtime_error(place->second + " and " + origin + " would both be drawn into " + mask.string() +
+                                     ": draw them into different folders");
+        return mask;
+    }
+
+private:
+    fs::path folder_;
+    std::set<fs::path> given_;
+    std::map<fs::path, std::string> drawn_;
+};
+
+static void write_image(const Image& image, const fs::path& path) {
+#ifdef WITH_PNG
     png_image png{};
     png.version = PNG_IMAGE_VERSION;
     png.width = image.width;
@@ -164,13 +198,11 @@ static fs::path write_image(const Image& image, fs::path path) {
     if (!png_image_write_to_file(&png, path.c_str(), 0, image.pixels.data(), 0, nullptr))
         throw std::runtime_error(path.string() + " cannot be written: " + png.message);
 #else
-    path.replace_extension(".ppm");
     std::ofstream stream(path, std::ios::binary);
     stream << "P6\n" << image.width << " " << image.height << "\n255\n";
     stream.write(reinterpret_cast<const char*>(image.pixels.data()), image.pixels.size());
     if (!stream) throw std::runtime_error(path.string() + " cannot be written");
 #endif
-    return path;
 }
 
 /// What one pixel of a resized row or column is made of: weights of `size` input pixels from `first` on.
@@ -315,27 +347,30 @@ static int run(int count, char** given) {
     }
     if (images.empty() && !from_camera) throw std::runtime_error("no image was given or found");
     std::sort(images.begin(), images.end());
+    Masks masks(out, images);
+    std::vector<fs::path> places;
+    for (const fs::path& path : images) places.push_back(masks.claim(path.stem().string(), path.string()));
     fs::create_directories(out);
     const fs::path beside = fs::path(contract::FOLDER) / contract::FILE;
     if (!fs::exists(beside)) throw std::runtime_error(beside.string() + " does not exist: build again where the engine lies");
     Engine engine(beside, threads);
     double spent = 0;
     std::size_t drawn = 0;
-    const auto draw = [&](const Image& image, const fs::path& name) {
+    const auto draw = [&](const Image& image, const fs::path& mask) {
         std::vector<std::uint8_t> labels;
         for (int n = 0; n < repeat; ++n) {
             const auto start = Clock::now();
             labels = engine.labels(resized(image, contract::WIDTH, contract::HEIGHT));
             spent += std::chrono::duration<double, std::milli>(Clock::now() - start).count();
         }
-        write_image(painted(labels, image.width, image.height), out / name);
+        write_image(painted(labels, image.width, image.height), mask);
         ++drawn;
     };
-    for (const fs::path& path : images) draw(read_image(path), path.stem());
+    for (std::size_t i = 0; i < images.size(); ++i) draw(read_image(images[i]), places[i]);
     for (int frame = 0; from_camera && std::cin.peek() != EOF; ++frame) {
         char name[32];
         std::snprintf(name, sizeof name, "frame%05d", frame);
-        draw(read_ppm(std::cin, "standard input"), name);
+        draw(read_ppm(std::cin, "standard input"), masks.claim(name, "standard input"));
     }
     if (!drawn) throw std::runtime_error("standard input held no image");
     std::printf("%zu masks in %s, %.2f ms an image from pixels to labels\n", drawn, out.c_str(),
