@@ -48,10 +48,13 @@ def command(
 
     check_scope(scope)
     if compare:
+        timing_options = ("threads", "seconds", "scope", "streams", "every", "record", "plot")
+        shell.refuse(*timing_options, why="--compare times nothing", hint="time the two before, each by itself")
         if len(artifacts) != 2:
             raise HwnasError(f"--compare takes two artifacts, not {len(artifacts)}", "give two")
         return timing.compare_two(*artifacts)
     if every or len(artifacts) > 1 or plot is not None or timing.is_collection(artifacts[0]):
+        shell.refuse("streams", "record", why="a table only times", hint="benchmark each artifact by itself")
         return timing.time_many(shell, artifacts, scope=scope, threads=threads, seconds=seconds, plot=plot)
     return timing.time_one(
         shell, artifacts[0], scope=scope, streams=streams, threads=threads, seconds=seconds, record=record

@@ -39,11 +39,11 @@ class CriteriaOptions:
         return Criteria(
             budget_ms=None if self.budget is None else parse_budget_ms(self.budget),
             budget_at=self.budget_at.value,
-            max_p99_ms=None if self.max_p99 is None else parse_budget_ms(self.max_p99),
+            max_p99_ms=None if self.max_p99 is None else parse_budget_ms(self.max_p99, "--max-p99"),
             max_miou_gap=MAX_MIOU_GAP if self.max_miou_drop is None else self.max_miou_drop / 100,
             fps=self.fps,
             deadline_s=self.seconds,
-            max_missed=parse_share(self.max_missed),
+            max_missed=parse_share(self.max_missed, "--max-missed", most=1.0),
         )
 
 

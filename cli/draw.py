@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli.network_options import NetworkOptions
-from hwnas.cli.options import GenotypeArgument, KnownClassesOption, KnownSizeOption, graph_of, input_of
+from hwnas.cli.options import ForceOption, GenotypeArgument, KnownClassesOption, KnownSizeOption, graph_of, input_of
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
@@ -62,17 +62,24 @@ def command(
             help="Also measure how far NODE sees in an untrained network, and draw it; auto: the deepest features.",
         ),
     ] = None,
+    force: ForceOption = False,
 ) -> Answer:
     """Draw a network, each of its cells and its path through resolutions; or two genotypes side by side."""
+    from hwnas.cli.tables import check_usable_at
     from hwnas.latency.table import classes_of
     from hwnas.report.draw import draw_genotype
     from hwnas.report.values import values_of
 
+    if diff is not None:
+        ignored = ("colour", "table", "force", "detail", "receptive_field")
+        shell.refuse(*ignored, why="--diff colours by what differs", hint="draw each network by itself for that")
     measured = _load(table)
     if measured is not None:
         size = size or "{}x{}".format(*measured.contract.size_hw)
         classes = classes or classes_of(measured)
     found, graph = graph_of(genotype, size, classes, network)
+    if measured is not None:
+        check_usable_at(measured, graph.shape(graph.input)[1:], force=force)
     size, classes = input_of(graph)
     wanted = tuple(filter(None, (part.strip() for part in formats.split(","))))
     if diff is not None:

@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hwnas.cli.options import (
-    DEFAULT_CLASSES,
-    DEFAULT_SIZE,
-    ForceOption,
-    ThreadsOption,
-)
+from hwnas.cli.network_options import NetworkOptions
+from hwnas.cli.options import DEFAULT_CLASSES, DEFAULT_SIZE, ForceOption, ThreadsOption
 from hwnas.cli.output import Answer
 from hwnas.cli.verb import Shell, verb
 
@@ -41,14 +37,25 @@ def command(
             help="An exported engine or a run directory that holds one; or a genotype, which gets random weights.",
         ),
     ],
+    network: NetworkOptions,
     table: Annotated[
         Path | None, typer.Option("--table", metavar="TABLE", help="Put this latency table's prediction beside.")
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", metavar="HxW", help="Input size of a genotype; else the table's.")
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="HxW",
+            help=f"Input size of a genotype; else the table's, what it was published for, or {DEFAULT_SIZE}.",
+        ),
     ] = None,
     classes: Annotated[
-        int | None, typer.Option("--classes", min=2, help="Classes of a genotype; else the table's.")
+        int | None,
+        typer.Option(
+            "--classes",
+            min=2,
+            help=f"Classes of a genotype; else the table's, what it was published for, or {DEFAULT_CLASSES}.",
+        ),
     ] = None,
     engine: Annotated[
         str | None, typer.Option("--engine", metavar="NAME", help="onnxruntime, openvino, torch-eager.")
@@ -67,7 +74,7 @@ def command(
     from hwnas.latency.table import load_table
 
     measured = load_table(table) if table is not None else None
-    with _opened(subject, size, classes, engine, measured, shell.seed) as found:
+    with _opened(subject, network, size, classes, engine, measured, shell.seed) as found:
         predicted = None
         if measured is not None:
             check_table(measured, found, threads, force=force)
@@ -83,25 +90,35 @@ def command(
 
 
 def _opened(
-    subject: str, size: str | None, classes: int | None, engine: str | None, table: LatencyTable | None, seed: int
+    subject: str,
+    network: NetworkOptions,
+    size: str | None,
+    classes: int | None,
+    engine: str | None,
+    table: LatencyTable | None,
+    seed: int,
 ) -> AbstractContextManager[Subject]:
     from hwnas.cli.options import graph_of
     from hwnas.cli.stages.explaining import artifact_subject, check_engine, genotype_subject, is_artifact
     from hwnas.cli.timing import artifact_path
     from hwnas.errors import HwnasError
+    from hwnas.ir.passes.without_auxiliary import without_auxiliary
     from hwnas.latency.table import classes_of
 
     path = artifact_path(Path(subject))
     if is_artifact(path):
-        if size is not None or classes is not None:
-            raise HwnasError(f"{path} is an exported engine: its size and classes are fixed", "leave them out")
+        if size is not None or classes is not None or network != NetworkOptions():
+            raise HwnasError(
+                f"{path} is an exported engine: its size, classes and parameters are fixed", "leave them out"
+            )
         return artifact_subject(path, engine, seed)
     engine = engine or (table.contract.engine if table is not None else "onnxruntime")
     check_engine(engine)
     if table is not None:
         size = size or "{}x{}".format(*table.contract.size_hw)
         classes = classes or classes_of(table)
-    return genotype_subject(*graph_of(subject, size or DEFAULT_SIZE, classes or DEFAULT_CLASSES), engine, seed)
+    genotype, graph = graph_of(subject, size, classes, network)
+    return genotype_subject(genotype, without_auxiliary(graph), engine, seed)
 
 
 def _known_graph(subject: Subject) -> Any:

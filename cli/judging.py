@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,19 @@ from hwnas.cli import results
 from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
 from hwnas.cli.stages import validating
 from hwnas.cli.stages.data import open_validation_data
+from hwnas.cli.tables import check_usable_for
 from hwnas.cli.timing import artifact_path
 from hwnas.cli.verb import Shell
 from hwnas.data.base import open_dataset
 from hwnas.errors import ArtifactError, HwnasError
-from hwnas.exporters.artifact import Artifact, open_artifact
+from hwnas.exporters.artifact import Artifact, Manifest, open_artifact
 from hwnas.exporters.build import weights_fingerprint
 from hwnas.exporters.criteria import Criteria
+from hwnas.exporters.deadlines import frames_in
+from hwnas.exporters.scopes import inside_of_ends
+from hwnas.exporters.validate import check_one_by_one
+from hwnas.files import check_writable
+from hwnas.ir.passes.without_auxiliary import without_auxiliary
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.model import TableModel
 from hwnas.latency.table import load_table
@@ -38,8 +44,10 @@ class ReferenceOrder:
     table: Path | None = None
     needed: bool = False
     """Whether the verdict depends on PyTorch's mIoU."""
+    force: bool = False
+    """Whether a table of another setting predicts all the same."""
 
-    def found_for(self, artifact: Artifact) -> Reference:
+    def found_for(self, artifact: Artifact, threads: int) -> Reference:
         """What there is; a run of other weights is an ArtifactError, and so is none where one is needed."""
         around = (folder for folder in artifact.path.resolve().parents if (folder / WEIGHTS).is_file())
         run = self.run or next(around, None)
@@ -59,11 +67,37 @@ class ReferenceOrder:
                 f"{artifact.path} was exported from other weights than those of {run}",
                 "export it again, or give the run that it is of: --run DIR",
             )
-        table = self.table or (run / "table.json" if (run / "table.json").is_file() else None)
+        return self._priced(Reference(run, network), artifact.manifest, threads)
+
+    def _priced(self, found: Reference, manifest: Manifest, threads: int) -> Reference:
+        """``found`` with the prediction of a table of this setting. Another one is refused where it was given; the
+        run's own then predicts nothing."""
+        assert found.run is not None and found.network is not None
+        table = self.table or (found.run / "table.json" if (found.run / "table.json").is_file() else None)
         if table is None:
-            return Reference(run, network)
-        loaded = load_table(table)
-        return Reference(run, network, TableModel(loaded).predict(network.graph).latency_ms, loaded.contract)
+            return found
+        try:
+            loaded = load_table(table)
+            check_usable_for(
+                loaded,
+                engine=manifest.engine,
+                precision=manifest.precision,
+                threads=threads,
+                size_hw=manifest.size_hw,
+                batch=max(1, manifest.input["shape"][0]),
+                inside=inside_of_ends(
+                    "engine",
+                    takes_pixels=manifest.input["dtype"] == "uint8",
+                    labels=manifest.output["dtype"] == "uint8",
+                ),
+                force=self.force,
+            )
+            predicted_ms = TableModel(loaded).predict(without_auxiliary(found.network.graph)).latency_ms
+        except HwnasError as error:
+            if self.table is not None:
+                raise
+            return replace(found, unpredicted=error.message)
+        return replace(found, predicted_ms=predicted_ms, predicted_by=loaded.contract)
 
 
 @dataclass(frozen=True)
@@ -74,6 +108,8 @@ class Reference:
     network: Network | None = None
     predicted_ms: float | None = None
     predicted_by: TimingContract | None = None
+    unpredicted: str | None = None
+    """Why the run's own table predicts nothing of the artifact."""
 
 
 def validate(
@@ -98,13 +134,17 @@ def validate(
     size_hw = opened.manifest.size_hw
     dataset = open_dataset(data)
     validating.check_classes(opened.manifest, dataset)
-    frames = _frames(video, images, size_hw, criteria, shell)
-    known = reference.found_for(opened)
+    if criteria.fps is not None:
+        check_one_by_one(opened, opened.manifest.input["shape"][0])
+    if junit is not None:
+        check_writable(junit)
+    known = reference.found_for(opened, threads)
     if views is not None and known.network is None:
         raise HwnasError(
             f"several views of an image are PyTorch's to see, and {opened.path} lies in no run directory",
             "leave --eval-scales and --eval-flip out, or give the run that it is of: --run DIR",
         )
+    frames = _frames(video, images, size_hw, criteria, shell)
     verdict = validating.judge(
         opened,
         dataset,
@@ -117,7 +157,7 @@ def validate(
         frames=frames,
         progress=shell.progress,
     )
-    document = {"artifact": str(opened.path), **verdict.to_dict(), "views": None}
+    document = {"artifact": str(opened.path), **verdict.to_dict(), "unpredicted": known.unpredicted, "views": None}
     if views is not None and known.network is not None and known.run is not None:
         arrays = open_validation_data(dataset, size_hw, shell.progress)
         genotype, classes = resolve_genotype(str(known.run)), len(dataset.classes)
@@ -145,4 +185,5 @@ def _frames(
     if images is not None:
         return frames_of_folder(images, size_hw, progress=shell.progress)
     assert video is not None
-    return frames_of_video(video, size_hw, count=round(criteria.fps * criteria.deadline_s), progress=shell.progress)
+    count = frames_in(criteria.fps, criteria.deadline_s)
+    return frames_of_video(video, size_hw, count=count, progress=shell.progress)

@@ -212,17 +212,18 @@ ConfidenceOption = Annotated[
 BudgetAtOption = Annotated[Percentile, typer.Option("--budget-at", help="The percentile that the budget binds.")]
 
 
-def parse_budget_ms(text: str) -> float:
-    """``"10ms"``, ``"10"``, ``"0.01s"`` or ``"100fps"`` → 10.0; a budget that is not positive is a BudgetError."""
+def parse_budget_ms(text: str, option: str = "--budget") -> float:
+    """``"10ms"``, ``"10"``, ``"0.01s"`` or ``"100fps"`` → 10.0; a budget that is not positive is a BudgetError that
+    names the ``option`` it was given with."""
     match = re.fullmatch(r"\s*([-+.\deE]+?)\s*(ms|s|fps)?\s*", text, re.IGNORECASE)
     try:
         number = float(match[1]) if match else math.nan
     except ValueError:
         number = math.nan
     if not match or not math.isfinite(number):
-        raise BudgetError(f"the budget {text!r} is not a latency", "write it like --budget 10ms or --budget 100fps")
+        raise BudgetError(f"{option} {text!r} is not a latency", f"write it like {option} 10ms or {option} 100fps")
     if number <= 0:
-        raise BudgetError(f"the budget {text} is not positive", "give the milliseconds an image may take")
+        raise BudgetError(f"{option} {text} is not positive", "give the milliseconds an image may take")
     unit = (match[2] or "ms").lower()
     return {"ms": number, "s": number * 1e3, "fps": 1e3 / number}[unit]
 
@@ -267,15 +268,18 @@ def parse_limits(texts: Sequence[str]) -> dict[str, float]:
     return limits
 
 
-def parse_share(text: str) -> float:
-    """``"10%"`` or ``"0.1"`` → 0.1; what is no share from 0% on is a HwnasError."""
+def parse_share(text: str, option: str, *, most: float = math.inf) -> float:
+    """``"10%"`` or ``"0.1"`` → 0.1; what is no share from 0% to ``most`` is a HwnasError that names the ``option``."""
     try:
         number = float(text.strip().removesuffix("%"))
     except ValueError:
         number = math.nan
-    if not math.isfinite(number) or number < 0:
-        raise HwnasError(f"the tolerance {text!r} is not a share", "write it like --tolerance 10%")
-    return number / 100 if text.strip().endswith("%") else number
+    share = number / 100 if text.strip().endswith("%") else number
+    if not math.isfinite(share) or share < 0:
+        raise HwnasError(f"{option} {text!r} is not a share", f"write it like {option} 10%")
+    if share > most:
+        raise HwnasError(f"{option} {text} is {share:.0%}, and {most:.0%} is all", f"write it like {option} 10%")
+    return share
 
 
 def graph_of(

@@ -60,9 +60,14 @@ def profile_here(
     from hwnas.shapes import parse_size
 
     if missing:
+        setting = ("size", "engine", "precision", "threads", "batch", "pin")
+        shell.refuse(*setting, why="with --missing the table in --output says it", hint="leave it out")
+        if genotype is not None:
+            shell.refuse("space", why="--genotype stands for it", hint="give one of them")
         return pipeline.profile_missing(
             shell, space=space, genotype=genotype, classes=classes, minutes=minutes, output=output
         )
+    shell.refuse("genotype", why="a new table is of a space", hint="with --missing it adds a network's kernels to one")
     if size is None:
         raise HwnasError("a new table needs an input size", "give --size HxW, like --size 360x480")
     return pipeline.profile(

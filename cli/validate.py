@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hwnas.cli.criteria_options import CriteriaOptions
-from hwnas.cli.options import DataOption, ThreadsOption
+from hwnas.cli.options import DataOption, ForceOption, ThreadsOption
 from hwnas.cli.output import Answer
 from hwnas.cli.recipes import FlipOption, ScalesOption, views_of
 from hwnas.cli.verb import Shell, verb
@@ -40,6 +40,7 @@ def command(
     table: Annotated[
         Path | None, typer.Option("--table", metavar="FILE", help="Latency table that predicts; else the run's own.")
     ] = None,
+    force: ForceOption = False,
     eval_scales: ScalesOption = None,
     eval_flip: FlipOption = False,
     junit: Annotated[
@@ -57,7 +58,7 @@ def command(
         artifact=artifact,
         data=data,
         criteria=limits.criteria(),
-        reference=judging.ReferenceOrder(run, table, needed=limits.max_miou_drop is not None),
+        reference=judging.ReferenceOrder(run, table, needed=limits.max_miou_drop is not None, force=force),
         threads=threads,
         video=video,
         images=images,

@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import math
 import os
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +38,7 @@ from hwnas.cli.output import (
     stdout_kept_clean,
 )
 from hwnas.cli.progress import open_progress
+from hwnas.errors import HwnasError
 
 if TYPE_CHECKING:
     from hwnas.progress import Progress
@@ -54,6 +56,14 @@ class Shell:
     """-1 with ``-q``, 0, or the number of ``-v``."""
     started: float = field(default_factory=time.monotonic)
     """When the verb began, before its heavy imports (``time.monotonic``)."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Parameters that were given on the command line → how their options are spelled."""
+
+    def refuse(self, *parameters: str, why: str, hint: str) -> None:
+        """Refuse options that were given and would do nothing: a HwnasError that names them and says ``why``."""
+        flags = [self.given[name] for name in parameters if name in self.given]
+        if flags:
+            raise HwnasError(f"{', '.join(flags)} would do nothing: {why}", hint)
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,8 @@ class Flags:
     seed: int
     verbose: int
     quiet: bool
+    given: Mapping[str, str]
+    """As :class:`Shell` has it."""
 
 
 def verb(*, example: str, resumable: bool = False) -> Callable[[Callable[..., Answer]], Callable[..., int]]:
@@ -77,8 +89,9 @@ def verb(*, example: str, resumable: bool = False) -> Callable[[Callable[..., An
 
     def decorate(work: Callable[..., Answer]) -> Callable[..., int]:
         @functools.wraps(work)
-        def command(json: bool, seed: int, verbose: int, quiet: bool, **options: Any) -> int:
-            return run_verb(work, _gathered(work, options), Flags(json, seed, verbose, quiet), resumable=resumable)
+        def command(ctx: typer.Context, json: bool, seed: int, verbose: int, quiet: bool, **options: Any) -> int:
+            flags = Flags(json, seed, verbose, quiet, _given(ctx))
+            return run_verb(work, options, flags, resumable=resumable)
 
         signature = _signature_with_shared_options(work)
         command.__signature__ = signature  # type: ignore[attr-defined]
@@ -108,16 +121,12 @@ def new_group_with_default(command: Callable[..., int], *, help_text: str) -> ty
 
     def alone(ctx: typer.Context, **options: Any) -> int | None:
         if ctx.invoked_subcommand is None:
-            return command(**options)
-        for name in options:
-            source = ctx.get_parameter_source(name)
-            if source is not None and source.name == "COMMANDLINE":
-                ctx.fail(f"options belong behind {ctx.invoked_subcommand!r}, not before it")
+            return command(ctx=ctx, **options)
+        if _given(ctx):
+            ctx.fail(f"options belong behind {ctx.invoked_subcommand!r}, not before it")
         return None
 
-    own = inspect.signature(command).parameters.values()
-    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-    signature = inspect.Signature([context, *own])
+    signature = inspect.signature(command)
     alone.__signature__ = signature  # type: ignore[attr-defined]
     alone.__annotations__ = {name: item.annotation for name, item in signature.parameters.items()}
     app.callback(invoke_without_command=True)(alone)
@@ -151,7 +160,26 @@ def _answer(work: Callable[..., Answer], options: dict[str, Any], flags: Flags) 
     console = stderr_console()
     logs = _logs_shown(lambda line: console.print(line, markup=False), verbosity)
     with logs, stdout_kept_clean(), open_progress(console, quiet=flags.quiet) as progress:
-        return work(Shell(progress, flags.seed, verbosity), **options)
+        _check_numbers(options, flags.given)
+        shell = Shell(progress, flags.seed, verbosity, given=flags.given)
+        return work(shell, **_gathered(work, options))
+
+
+def _given(ctx: typer.Context) -> dict[str, str]:
+    """Parameters that stand on the command line → how their options are spelled."""
+    found = {}
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name) if parameter.name is not None else None
+        if source is not None and source.name == "COMMANDLINE":
+            found[str(parameter.name)] = parameter.opts[0]
+    return found
+
+
+def _check_numbers(options: Mapping[str, Any], given: Mapping[str, str]) -> None:
+    """Refuse ``inf`` and ``nan``, which typer takes for numbers within any bounds."""
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise HwnasError(f"{given.get(name, name)} cannot be {value}", "give a finite number")
 
 
 class _LineHandler(logging.Handler):
@@ -186,12 +214,13 @@ def _logs_shown(write: Callable[[str], None], verbosity: int) -> Iterator[None]:
 
 
 def _signature_with_shared_options(work: Callable[..., Answer]) -> inspect.Signature:
-    """The signature typer reads: the verb's own options without ``shell``, then the shared ones, all by keyword."""
+    """The signature typer reads: its context, the verb's own options without ``shell``, the shared ones; by keyword."""
     own: list[inspect.Parameter] = []
     for item in list(inspect.signature(work, eval_str=True).parameters.values())[1:]:
         own += _GROUPS.get(item.annotation, [item])
     shared = inspect.signature(_shared_options, eval_str=True).parameters.values()
-    parameters = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *shared)]
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [context, *(item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *shared))]
     return inspect.Signature(parameters, return_annotation=int)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,14 +36,18 @@ class Criteria:
 
     def __post_init__(self) -> None:
         for limit_ms in (self.budget_ms, self.max_p99_ms):
-            if limit_ms is not None and not limit_ms > 0:
+            if limit_ms is not None and not (limit_ms > 0 and math.isfinite(limit_ms)):
                 raise BudgetError(
                     f"a budget of {limit_ms:g} ms cannot be met", "give a positive one, like --budget 10ms"
                 )
-        if self.fps is not None and not (self.fps > 0 and self.deadline_s > 0):
+        if self.fps is not None and not all(each > 0 and math.isfinite(each) for each in (self.fps, self.deadline_s)):
             raise BudgetError(
-                f"{self.fps:g} frames a second for {self.deadline_s:g} s are no deadlines", "give positive numbers"
+                f"{self.fps:g} frames a second for {self.deadline_s:g} s are no deadlines",
+                "give positive, finite numbers",
             )
+        for name, share in (("drop of mIoU", self.max_miou_gap), ("share of missed deadlines", self.max_missed)):
+            if not 0 <= share <= 1:
+                raise BudgetError(f"the {name} cannot be limited to {share:.2%}", "give a limit from 0 to 100%")
 
 
 @dataclass(frozen=True)

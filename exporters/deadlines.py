@@ -49,6 +49,11 @@ class DeadlineRun:
         return asdict(self)
 
 
+def frames_in(fps: float, seconds: float) -> int:
+    """How many frames arrive: one at least."""
+    return max(1, round(fps * seconds))
+
+
 def run_at_fps(
     work: Callable[[int], object],
     fps: float,
@@ -66,7 +71,7 @@ def run_at_fps(
     """
     if not (fps > 0 and seconds > 0 and math.isfinite(fps * seconds)) or queue < 1:
         raise ValueError("fps, seconds and queue must be positive")
-    period, total = 1.0 / fps, max(1, round(fps * seconds))
+    period, total = 1.0 / fps, frames_in(fps, seconds)
     start = clock()
     following, dropped = 0, 0
     latencies, finished, waiting = [], [], []

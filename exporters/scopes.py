@@ -24,8 +24,12 @@ def check_scope(scope: str) -> None:
 
 def inside_of(session: Session, scope: str) -> tuple[str, ...]:
     """What the timed region holds beside the network, in its order: for the timing contract."""
-    labels = session.output.dtype == "uint8"
-    pixels = ("preprocessing",) if session.input.takes_pixels or scope == "end-to-end" else ()
+    return inside_of_ends(scope, takes_pixels=session.input.takes_pixels, labels=session.output.dtype == "uint8")
+
+
+def inside_of_ends(scope: str, *, takes_pixels: bool, labels: bool) -> tuple[str, ...]:
+    """The same of an engine that is not open, by what it takes and gives."""
+    pixels = ("preprocessing",) if takes_pixels or scope == "end-to-end" else ()
     before = (*(("copies",) if scope == "copies" else ()), *pixels)
     argmax = ("argmax",) if labels or scope == "end-to-end" else ()
     return (*before, "upsampling", *argmax)

@@ -14,20 +14,18 @@ import numpy as np
 
 from hwnas.data.base import IGNORE
 from hwnas.data.cache import Arrays
+from hwnas.data.frames import MOST_FRAMES
 from hwnas.data.scoring import Score, score_of
 from hwnas.errors import ArtifactError
 from hwnas.exporters.artifact import Artifact
 from hwnas.exporters.benchmark import BenchmarkResult, benchmark
 from hwnas.exporters.criteria import Check, Criteria, checks_of
-from hwnas.exporters.deadlines import DeadlineRun, run_at_fps
+from hwnas.exporters.deadlines import DeadlineRun, frames_in, run_at_fps
 from hwnas.exporters.engine import Session
 from hwnas.exporters.inputs import labels_in, outputs_of
 from hwnas.exporters.scopes import labels_of
 from hwnas.latency.contract import TimingContract
 from hwnas.progress import Progress, Silent
-
-KEPT_FRAMES = 200
-"""Frames of a deadline run that are held in memory; a longer run goes round them."""
 
 WARMUP_RUNS = 5
 
@@ -110,9 +108,12 @@ def validate(
     """Score and time ``artifact`` and judge it: PASS if it meets all criteria.
 
     With a frame rate, ``frames`` uint8 (N, H, W, 3), those of ``arrays`` if not given, arrive on a clock and are turned
-    into labels, round and round. ``predicted_by`` is the contract of the table that ``predicted_ms`` comes from.
+    into labels, the first :data:`MOST_FRAMES` of them round and round. ``predicted_by`` is the contract of the table
+    that ``predicted_ms`` comes from.
     """
     with artifact.open(threads=threads) as session:
+        if criteria.fps is not None:
+            check_one_by_one(artifact, session.input.batch)
         classes = _classes(artifact, session)
         _check_sizes(session, arrays)
         score = evaluate_engine(session, arrays.images, arrays.masks, classes, progress=progress)
@@ -145,15 +146,10 @@ def _meet_deadlines(
 ) -> DeadlineRun:
     """A deadline run of decoded frames to labels."""
     with artifact.open(threads=threads) as session:
-        if session.input.batch != 1:
-            raise ArtifactError(
-                f"frames come one by one, and {artifact.path} takes {session.input.batch} at a time",
-                "export it with --batch 1 for a deadline run",
-            )
-        kept = [np.ascontiguousarray(frame) for frame in frames[:KEPT_FRAMES]]
+        kept = [np.ascontiguousarray(frame) for frame in frames[:MOST_FRAMES]]
         for _ in range(WARMUP_RUNS):
             labels_of(session, kept[0][None])
-        with progress.task(f"{fps:g} frames a second", round(fps * seconds)) as task:
+        with progress.task(f"{fps:g} frames a second", frames_in(fps, seconds)) as task:
             # a progress bar that is drawn at every frame would take the frames' time
             every = max(1, round(fps))
 
@@ -162,6 +158,15 @@ def _meet_deadlines(
                     task.update(done)
 
             return run_at_fps(lambda i: labels_of(session, kept[i % len(kept)][None]), fps, seconds, say=say)
+
+
+def check_one_by_one(artifact: Artifact, batch: int) -> None:
+    """Refuse an engine of a fixed batch for a deadline run."""
+    if batch > 1:
+        raise ArtifactError(
+            f"frames come one by one, and {artifact.path} takes {batch} at a time",
+            "export it with --batch 1 for a deadline run",
+        )
 
 
 def _classes(artifact: Artifact, session: Session) -> int:

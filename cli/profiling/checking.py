@@ -30,7 +30,7 @@ def command(
     """
     from hwnas.cli.stages.bundling import drift_of_table
 
-    allowed = parse_share(tolerance)
+    allowed = parse_share(tolerance, "--tolerance")
     drift = drift_of_table(table, kernels=kernels, seconds=seconds, seed=shell.seed, progress=shell.progress)
     ok = abs(drift.median - 1.0) <= allowed
     document = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from hwnas.cli.tables import check_usable
+from hwnas.cli.tables import check_usable_for
 from hwnas.errors import ArtifactError, HwnasError
 from hwnas.exporters.artifact import GENOTYPE, MANIFEST, Artifact, open_artifact
 from hwnas.exporters.engine import engine_named
@@ -18,7 +17,6 @@ from hwnas.exporters.profiler import PROFILERS
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.passes.without_auxiliary import without_auxiliary
 from hwnas.ir.serialize import load_genotype
-from hwnas.latency.measure import device_fingerprint
 from hwnas.latency.table import LatencyTable
 from hwnas.skeletons.base import expand
 
@@ -141,21 +139,8 @@ def genotype_of(artifact: Artifact) -> Genotype | None:
 
 def check_table(table: LatencyTable, subject: Subject, threads: int, *, force: bool) -> None:
     """Refuse a table of another machine, engine, precision, size or number of threads, unless ``force``."""
-    device = device_fingerprint()
-    here = dataclasses.replace(
-        table.contract,
-        device=str(device["device"]),
-        cores=int(device["cores"]),
-        pinned=tuple(device["pinned"]),
-        governor=str(device["governor"]),
-        engine=subject.engine,
-        engine_version=engine_named(subject.engine).available().version,
-        precision=subject.precision,
-        threads=threads,
-        size_hw=subject.size_hw,
-        batch=1,
-    )
-    check_usable(table, here, force=force)
+    engine, precision = subject.engine, subject.precision
+    check_usable_for(table, engine=engine, precision=precision, threads=threads, size_hw=subject.size_hw, force=force)
 
 
 def _facts(onnx_path: Path) -> tuple[tuple[int, int], int | None, bool]:

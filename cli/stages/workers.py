@@ -67,6 +67,8 @@ class Workers:
         if self.gpus:
             self._check_gpus(settings)
         if not self.remote:
+            if self.cpus is not None:
+                raise HwnasError("--worker-cpus is for workers, and there are none", "give --workers N, or --ray")
             return
         require("ray", extra="ray")
         if self.address is not None:

@@ -14,7 +14,7 @@ from hwnas.progress import Progress, Silent
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 MOST_FRAMES = 600
-"""Decoded frames that are kept; a longer stream goes round them. At 1024x2048 that is 3.8 GB."""
+"""Decoded frames that are held in memory; a longer run goes round them. At 1024x2048 that is 3.8 GB."""
 
 
 def frames_of_folder(
@@ -65,7 +65,7 @@ def frames_of_video(
             ) from error
     if had < wanted:
         raise DataError(
-            f"the video {path} ends after {had} frames, and {count} are wanted",
+            f"the video {path} ends after {had} frames, and {wanted} are wanted",
             "give fewer --seconds, or a longer video",
         )
     return frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -136,6 +137,7 @@ def _check_range(
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
+        or not math.isfinite(value)
         or (least is not None and not value >= least)
         or (above is not None and not value > above)
         or (most is not None and not value <= most)

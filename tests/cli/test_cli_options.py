@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hwnas.cli.options import parse_budget_ms
-from hwnas.errors import BudgetError
+from hwnas.cli.options import parse_budget_ms, parse_share
+from hwnas.errors import BudgetError, HwnasError
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,21 @@ def test_budget_must_be_positive(text: str) -> None:
 def test_budget_must_be_a_latency(text: str) -> None:
     with pytest.raises(BudgetError, match="not a latency"):
         parse_budget_ms(text)
+
+
+def test_errors_name_the_option() -> None:
+    with pytest.raises(BudgetError, match="--max-p99 'abc' is not a latency"):
+        parse_budget_ms("abc", "--max-p99")
+    with pytest.raises(HwnasError, match="--max-missed '-1%' is not a share"):
+        parse_share("-1%", "--max-missed", most=1.0)
+
+
+@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("0.1", 0.1), ("100%", 1.0), ("1", 1.0), ("0", 0.0)])
+def test_shares(text: str, share: float) -> None:
+    assert parse_share(text, "--max-missed", most=1.0) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["5", "101%"])
+def test_more_than_all_is_no_share(text: str) -> None:
+    with pytest.raises(HwnasError, match="100% is all"):
+        parse_share(text, "--max-missed", most=1.0)

@@ -10,7 +10,11 @@ import pytest
 from commands import JSON_GUIDE, promised, run
 
 from hwnas.cli.main import main
+from hwnas.cli.options import input_of
 from hwnas.cli.stages.explaining import is_artifact
+from hwnas.errors import HwnasError
+from hwnas.ir.genotype import Genotype
+from hwnas.ir.opgraph import OpGraph
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.keys import keys_of
 from hwnas.latency.measure import device_fingerprint
@@ -122,9 +126,35 @@ def test_mistakes_are_one_sentence(words: list[str], said: str) -> None:
     assert refused.code == 2 and said in refused.document["error"], refused.document
 
 
-def test_size_of_an_artifact_cannot_be_chosen(engine: Path) -> None:
-    refused = run("explain", engine, "--size", "32x32")
+@pytest.mark.parametrize("words", [["--size", "32x32"], ["--param", "width=2"]], ids=lambda words: words[0])
+def test_what_an_artifact_is_cannot_be_chosen(words: list[str], engine: Path) -> None:
+    refused = run("explain", engine, *words)
     assert refused.code == 2 and "fixed" in refused.document["error"]
+
+
+@pytest.mark.parametrize(
+    ("words", "size", "classes", "skeleton", "channels"),
+    [
+        ([], "32x32", 10, "darts-cifar", None),
+        (["--channels", "8", "--auxiliary"], "32x32", 10, "darts-cifar", 8),
+        (["--size", "64x64", "--classes", "4", "--skeleton", "darts-imagenet"], "64x64", 4, "darts-imagenet", None),
+    ],
+    ids=["published", "narrower", "another skeleton"],
+)
+def test_a_network_of_the_zoo_is_the_one_that_was_published(
+    words: list[str], size: str, classes: int, skeleton: str, channels: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def stop(genotype: Genotype, graph: OpGraph, engine: str, seed: int) -> None:
+        seen.append((genotype, graph))
+        raise HwnasError("seen")
+
+    monkeypatch.setattr("hwnas.cli.stages.explaining.genotype_subject", stop)
+    assert run("explain", "darts-v1", *words).document["error"] == "seen"
+    ((genotype, graph),) = seen
+    assert input_of(graph) == (size, classes) and not graph.auxiliary
+    assert (genotype.skeleton, genotype.params.get("channels")) == (skeleton, channels)
 
 
 def test_a_damaged_onnx_file_is_one_sentence(tmp_path: Path) -> None:

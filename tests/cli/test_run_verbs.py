@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from commands import promised, run
-from small_world import SIZE, SPACE, folder_data
+from small_world import SIZE, SPACE, folder_data, synthetic_table
 
-from hwnas.cli import timing
+from hwnas.cli import judging, timing
+from hwnas.cli.network_options import NetworkOptions
+from hwnas.cli.options import graph_of
+from hwnas.cli.stages import validating
+from hwnas.errors import HwnasError
+from hwnas.exporters.artifact import open_artifact
+from hwnas.ir.opgraph import OpGraph
+from hwnas.latency.table import save_table
 
 NET = "fast-scnn"
 
@@ -138,13 +146,14 @@ def test_benchmark_of_several_gives_one_table(exported: dict[str, Any], data: st
 
 
 def test_a_broken_artifact_is_a_row_of_the_table(exported: dict[str, Any], tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "hwnas.json").write_text("{")
-    ended = run("benchmark", exported["artifact"], broken, "--seconds", "0.3")
+    manifest = json.loads((Path(exported["artifact"]) / "hwnas.json").read_text())
+    for name, text in (("broken", "{"), ("odd", json.dumps({**manifest, "measured": None}))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "hwnas.json").write_text(text)
+    ended = run("benchmark", exported["artifact"], tmp_path / "broken", tmp_path / "odd", "--seconds", "0.3")
     assert ended.code == 0
     statuses = {Path(row["artifact"]).name: row["status"] for row in ended.document["artifacts"]}
-    assert statuses["logits"] == "ok" and "hwnas.json" in statuses["broken"]
+    assert statuses["logits"] == "ok" and "hwnas.json" in statuses["broken"] and "damaged" in statuses["odd"]
 
 
 def test_what_was_measured_is_compared_in_one_setting_only(exported: dict[str, Any], tmp_path: Path) -> None:
@@ -158,10 +167,105 @@ def test_what_was_measured_is_compared_in_one_setting_only(exported: dict[str, A
     refused = run("benchmark", "--compare", files[0], files[2])
     assert refused.code == 2 and "scope: engine, end-to-end" in refused.document["error"]
     assert run("benchmark", "--compare", files[0]).code == 2
+    for fault in ({"contract": []}, {"p50_ms": 0}, {"miou": "high"}):
+        files[2].write_text(json.dumps({**timed, **fault}))
+        damaged = run("benchmark", "--compare", files[0], files[2])
+        assert damaged.code == 2 and "is not what `hwnas benchmark --json` prints" in damaged.document["error"]
     assert "--record" in run("benchmark", "--compare", exported["labels_artifact"], files[0]).document["hint"]
     answer("benchmark", exported["labels_artifact"], "--seconds", "0.3", "--record")
     recorded = run("benchmark", "--compare", exported["labels_artifact"], exported["labels_artifact"])
     assert recorded.document["speedup"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["a", "b", "--compare", "--scope", "engine", "--seconds", "5", "--threads", "1"],
+            "--threads, --seconds, --sc",
+        ),
+        (["a", "b", "--compare", "--plot", "p.svg", "--record", "--all"], "--all, --record, --plot would do nothing"),
+        (["a", "b", "--streams", "4", "--record"], "--streams, --record would do nothing"),
+        (["bare.onnx", "--record"], "no manifest to keep the latency in"),
+        (["a", "b", "--plot", "p.bmp"], "plots are .svg, .png, .pdf"),
+        (["logits", "labels", "--plot", "p.svg"], "no artifact has an mIoU"),
+    ],
+)
+def test_benchmark_says_before_it_times_what_it_cannot_do(
+    words: list[str], said: str, exported: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(timing, "benchmark")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(Path(exported["artifact"]) / "model.onnx", tmp_path / "bare.onnx")
+    for kind in ("logits", "labels"):
+        manifest = json.loads((Path(exported["artifact"]).parent / kind / "hwnas.json").read_text())
+        shutil.copytree(Path(exported["artifact"]).parent / kind, tmp_path / kind)
+        (tmp_path / kind / "hwnas.json").write_text(json.dumps({**manifest, "measured": {}}))
+    ended = run("benchmark", *words)
+    assert ended.code == 2 and said in ended.document["error"], ended.document
+
+
+def test_times_are_told_where_they_cannot_be_kept(
+    exported: dict[str, Any], data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise HwnasError("cannot write hwnas.json: read-only", "choose another folder")
+
+    monkeypatch.setattr(validating, "record_measured", refuse)
+    for words in (
+        ["validate", exported["artifact"], "--data", data, "--budget", "1s"],
+        ["benchmark", exported["artifact"]],
+    ):
+        judged = run(*words, *(["--seconds", "0.3", "--record"] if words[0] == "benchmark" else []))
+        assert judged.code == 0 and judged.document["p50_ms"] > 0 and "not kept in the manifest" in judged.said
+    ended = run("validate", exported["artifact"], "--data", data, "--budget", "1s", "--junit", tmp_path)
+    assert ended.code == 2 and "it is a folder" in ended.document["error"] and not ended.reads
+
+
+def test_a_table_of_another_setting_predicts_nothing(
+    trained: dict[str, Any], exported: dict[str, Any], data: str, tmp_path: Path
+) -> None:
+    """It is refused where it was given; the run's own says why."""
+    table = tmp_path / "table.json"
+    save_table(synthetic_table(2), table)
+    words = ["validate", exported["artifact"], "--data", data, "--budget", "1s", "--threads", "2"]
+    refused = run(*words, "--run", trained["run"], "--table", table)
+    assert refused.code == 2 and "threads: 1 in the table, 2 here" in refused.document["error"]
+    assert "--force" in refused.document["hint"] and not refused.reads
+    shutil.copytree(trained["run"], tmp_path / "run")
+    shutil.copy(table, tmp_path / "run" / "table.json")
+    judged = run(*words, "--run", tmp_path / "run")
+    assert judged.code == 0 and judged.document["predicted_ms"] is None
+    assert "threads: 1 in the table, 2 here" in judged.document["unpredicted"]
+
+
+def test_training_heads_are_not_priced(
+    exported: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, graph = graph_of("bisenetv2", SIZE, 2, NetworkOptions(auxiliary=True))
+    assert graph.auxiliary
+    priced = []
+
+    class Model:
+        def __init__(self, table: object) -> None:
+            """Takes any table."""
+
+        def predict(self, graph: OpGraph) -> SimpleNamespace:
+            priced.append(graph)
+            return SimpleNamespace(latency_ms=1.0)
+
+    monkeypatch.setattr(judging, "TableModel", Model)
+    save_table(synthetic_table(2), tmp_path / "table.json")
+    manifest = open_artifact(Path(exported["artifact"])).manifest
+    order = judging.ReferenceOrder(table=tmp_path / "table.json", force=True)
+    network: Any = SimpleNamespace(graph=graph)
+    assert order._priced(judging.Reference(tmp_path, network), manifest, 1).predicted_ms == 1.0
+    assert not priced[0].auxiliary and len(priced[0].nodes) < len(graph.nodes)
+
+
+def test_weights_of_other_classes_are_refused(trained: dict[str, Any], tmp_path: Path) -> None:
+    ended = run("export", trained["run"], "--classes", "5", "-o", tmp_path / "e")
+    assert ended.code == 2 and "the weights know 2 classes, not 5" in ended.document["error"]
 
 
 def test_throughput_of_two_streams(exported: dict[str, Any]) -> None:

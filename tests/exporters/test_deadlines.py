@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwnas.exporters.deadlines import DeadlineRun, run_at_fps
+from hwnas.exporters.deadlines import DeadlineRun, frames_in, run_at_fps
 
 
 class Clock:
@@ -75,3 +75,7 @@ def test_rates_that_are_none() -> None:
     for fps, seconds in ((0.0, 1.0), (30.0, 0.0), (float("inf"), 1.0)):
         with pytest.raises(ValueError, match="positive"):
             run_at_fps(lambda frame: None, fps, seconds)
+
+
+def test_a_frame_arrives_at_any_rate() -> None:
+    assert (frames_in(30, 20), frames_in(0.02, 20)) == (600, 1)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -146,6 +147,8 @@ def test_deadlines_that_no_engine_meets_say_the_true_rate(exported, data) -> Non
 
 
 def test_criteria_that_are_none() -> None:
-    for wrong in ({"budget_ms": 0.0}, {"max_p99_ms": -1.0}, {"fps": 0.0}, {"fps": 30.0, "deadline_s": 0.0}):
+    faults = {"budget_ms": 0.0, "max_p99_ms": -1.0, "fps": 0.0, "deadline_s": 0.0, "max_missed": 5.0}
+    limits = {"budget_ms": math.inf, "fps": math.inf, "deadline_s": math.nan, "max_miou_gap": math.nan}
+    for name, value in (*faults.items(), *limits.items()):
         with pytest.raises(BudgetError):
-            Criteria(**wrong)
+            Criteria(**{"fps": 30.0, name: value})
