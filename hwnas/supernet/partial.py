@@ -37,6 +37,11 @@ class Partial:
     choices: tuple[Choice, ...]
     edge_of: Mapping[str, tuple[str, int]]
 
+    @property
+    def edges(self) -> frozenset[str]:
+        """The choices of edges: their weights are a softmax, whatever is made of the given choices."""
+        return frozenset(edge for edge, _ in self.edge_of.values())
+
     def folded(self, weights: Mapping[str, Vector]) -> dict[str, Vector]:
         """Weights of the given choices alone: each edge's ops times the edge's weight (tensors or arrays).
 
@@ -47,7 +52,7 @@ class Partial:
             if name in self.edge_of:
                 edge, place = self.edge_of[name]
                 found[name] = vector * weights[edge][place]  # type: ignore[index]
-            elif name not in {edge for edge, _ in self.edge_of.values()}:
+            elif name not in self.edges:
                 found[name] = vector
         return found
 

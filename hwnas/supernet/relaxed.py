@@ -18,7 +18,7 @@ networks that are taken out have theirs measured anew (:func:`hwnas.training.bat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -47,6 +47,10 @@ from hwnas.supernet.slices import skeleton_of
 from hwnas.supernet.tails import has_tail, tail_of
 
 
+class NothingLeft(HwnasError):
+    """The weights close every way to what was asked for."""
+
+
 class RelaxedNetwork(nn.Module):
     """Runs a supergraph: ``network(images, weights)``, see the module's docstring.
 
@@ -55,6 +59,7 @@ class RelaxedNetwork(nn.Module):
     Branches without weights are computed once however many sums they are in. ``fused``: on a CPU in full precision, a
     sum is computed in one piece with those of its branches that end in a 1x1 convolution and a BatchNorm
     (:mod:`hwnas.supernet.fused`); that is the same up to rounding, faster, and keeps less. It has no second derivative.
+    ``drawn`` are the choices whose weights must be one-hot, since they decide other parameters than widths.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class RelaxedNetwork(nn.Module):
         self._gates: tuple[Gate, ...] = tuple(
             dict.fromkeys(gate for node in graph.nodes for gate in node.gates.values())
         )
+        self.drawn = _not_mixed(graph)
         self._fused = fused
         self._program = _program(graph, self.blocks, checkpoint=checkpoint)
         self._plans: dict[tuple[frozenset[Gate], frozenset[str]], tuple[Step, ...]] = {}
@@ -81,7 +87,7 @@ class RelaxedNetwork(nn.Module):
     def forward(self, images: Tensor, weights: Weights, *, output: str | None = None) -> Tensor:
         """The value (N, C, H, W) of the output, or of the node ``output``, for ``images`` (N, C, H, W).
 
-        HwnasError for weights that are missing or of another length, or that leave nothing of the output.
+        HwnasError for weights that are missing or of another length, NothingLeft for those that leave nothing of it.
         """
         return self.values(images, weights, [output or self.graph.output])[0]
 
@@ -134,7 +140,7 @@ class RelaxedNetwork(nn.Module):
                 self._plans.clear()
             self._plans[key] = plan(self._program, closed, outputs)
         if not self._plans[key]:
-            raise HwnasError(f"the weights leave nothing of the supergraph's node {min(outputs)!r}")
+            raise NothingLeft(f"the weights leave nothing of the supergraph's node {min(outputs)!r}")
         return self._plans[key]
 
     def _recomputed(self, step: Step, values: dict[str, Part], mixture: Mixture) -> Part:
@@ -203,8 +209,9 @@ class RelaxedNetwork(nn.Module):
             tensor: Tensor = self.blocks.get_submodule(node.name)(*inputs)
         else:
             now = tuple((tensor.shape[1], tensor.shape[2], tensor.shape[3]) for tensor in inputs)
-            module, _ = skeleton_of(OPS.get(node.op).module(now, params))
-            tensor = functional_call(module, self._slices(node, params, now, parts[0].channels), inputs)
+            module, wanted = skeleton_of(OPS.get(node.op).module(now, params))
+            own = self._slices(node, params, now, parts[0].channels)
+            tensor = functional_call(module, {**_neutral(wanted, own, inputs[0]), **own}, inputs)
         channels = parts[0].channels if per_channel else full(tensor.shape[1])
         return Part(tensor if mask is None else tensor * mask.to(tensor.dtype).view(1, -1, 1, 1), channels)
 
@@ -243,6 +250,17 @@ def _blocks(graph: OpGraph, seed: int, *, affine: bool) -> Network:
     return blocks
 
 
+def _neutral(
+    wanted: Iterable[tuple[str, tuple[int, ...]]], own: Mapping[str, Tensor], like: Tensor
+) -> dict[str, Tensor]:
+    """The scales of 1 and shifts of 0 of BatchNorms that have none of their own."""
+    return {
+        name: like.new_ones(shape) if name.endswith("weight") else like.new_zeros(shape)
+        for name, shape in wanted
+        if name not in own
+    }
+
+
 def _program(graph: OpGraph, blocks: Network, *, checkpoint: bool) -> Program:
     def stateless(node: Node) -> bool:
         return next(blocks.get_submodule(node.name).parameters(), None) is None
@@ -259,6 +277,11 @@ def _shared(values: dict[str, Part], name: str, what: str, make: Callable[[Tenso
     if key not in values:
         values[key] = Part(make(values[name].tensor), values[name].channels)
     return values[key].tensor
+
+
+def _not_mixed(graph: OpGraph) -> tuple[str, ...]:
+    opened = [(name, select.choice) for node in graph.nodes for name, select in node.open.items()]
+    return tuple(dict.fromkeys(choice for name, choice in opened if name != "channels"))
 
 
 def _check_choices(graph: OpGraph, choices: Sequence[Choice]) -> None:

@@ -5,22 +5,25 @@ where the weights would be after one more step of plain gradient descent at the 
 
     ∇α L_val(w', α) - xi ∇²α,w L_train(w, α) ∇w' L_val(w', α),    w' = w - xi ∇w L_train(w, α)
 
-with the product of Hessian and vector v as a difference of two gradients at w ± εv, ε = 0.01 / |v|.
+with the product of Hessian and vector v as a difference of two gradients at w ± εv, ε = 0.01 / |v|. Where the mixing
+draws, all four losses are under the same draw: those of different paths have no difference to speak of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from hwnas.search.gradient.drawn import Drawing
 from hwnas.search.gradient.logits import Expected, Learned
 from hwnas.search.gradient.step import Batch, LatencyBudget
 from hwnas.spaces.relaxed import Probabilities
 from hwnas.supernet.mixing import Mixing, softmax
+from hwnas.supernet.relaxed import NothingLeft
 from hwnas.training.checkpoint import Part, part_of_optimizer
 from hwnas.training.loop import DivergedError
 
@@ -31,6 +34,7 @@ Loss = Callable[[Mapping[str, Tensor], Batch], Tensor]
 """(Weights of the soft choices, a batch) → the network's loss."""
 EPSILON = 0.01
 """Of the finite difference, as in the paper."""
+REDRAWS = 100
 
 
 def first_order(
@@ -38,7 +42,7 @@ def first_order(
 ) -> tuple[list[Tensor], Tensor]:
     """(∇α L_val(w, α), the loss). For ``parameters``, the weights, nothing is computed and nothing is kept."""
     with frozen(parameters):
-        loss = loss_of(logits.weights(mixing), val)
+        loss = under(loss_of, logits, mixing, val)
         return _gradients(loss, list(logits.parameters())), loss.detach()
 
 
@@ -53,13 +57,41 @@ def second_order(
 ) -> tuple[list[Tensor], Tensor]:
     """(the paper's approximate gradient of α, L_val(w', α)). The weights are as before afterwards."""
     alphas = list(logits.parameters())
-    forward = _gradients(loss_of(logits.weights(mixing), train), parameters)
+    at = same_draws(lambda batch: under(loss_of, logits, mixing, batch))
+    forward = _gradients(at(train), parameters)
     with _moved(parameters, forward, -xi):
-        loss = loss_of(logits.weights(mixing), val)
+        loss = at(val)
         both = _gradients(loss, [*alphas, *parameters])
     direct, vector = both[: len(alphas)], both[len(alphas) :]
-    product = hessian_vector(lambda: loss_of(logits.weights(mixing), train), alphas, parameters, vector)
+    product = hessian_vector(lambda: at(train), alphas, parameters, vector)
     return [own - xi * other for own, other in zip(direct, product, strict=True)], loss.detach()
+
+
+def under(loss_of: Loss, logits: Learned, mixing: Mixing, batch: Batch, *, learned: bool = True) -> Tensor:
+    """The loss under the weights that ``mixing`` makes of the logits, as constants unless they are ``learned``.
+
+    A draw of paths that leaves nothing of the network (``none`` on all edges into a cell) is drawn again.
+    """
+
+    def weights() -> Mapping[str, Tensor]:
+        found = logits.weights(mixing)
+        return found if learned else {name: weight.detach() for name, weight in found.items()}
+
+    for _ in range(REDRAWS):
+        with suppress(NothingLeft):
+            return loss_of(weights(), batch)
+    return loss_of(weights(), batch)
+
+
+def same_draws(loss: Callable[[Batch], Tensor]) -> Callable[[Batch], Tensor]:
+    """``loss`` with the same random numbers at every call."""
+    state = torch.get_rng_state()
+
+    def again(batch: Batch) -> Tensor:
+        torch.set_rng_state(state)
+        return loss(batch)
+
+    return again
 
 
 def hessian_vector(
@@ -79,6 +111,8 @@ def hessian_vector(
 
 def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
     """Zeros for what the loss does not depend on (a branch that was not computed)."""
+    if not loss.requires_grad:
+        return [torch.zeros_like(tensor) for tensor in of]
     found = torch.autograd.grad(loss, list(of), allow_unused=True)
     return [torch.zeros_like(tensor) if part is None else part for part, tensor in zip(found, of, strict=True)]
 
@@ -115,7 +149,8 @@ class Bilevel:
     ``learn_from``: the fraction of the budget after which the logits are learned; before, only weights are (0 in
     DARTS). ``order`` 2 takes ``rate``, the weights' present learning rate, for xi. ``expected_ms`` and ``budget`` add
     the budget's penalty to the logits' loss. ``weights_mixing``, where it is not ``mixing``, is what the weights are
-    trained under. ``backward`` is a fabric's, where it scales gradients.
+    trained under. ``drawn`` are the choices that cannot be mixed (:attr:`RelaxedNetwork.drawn`; the logits give their
+    softmax). ``backward`` is a fabric's, where it scales gradients.
     """
 
     def __init__(
@@ -132,11 +167,14 @@ class Bilevel:
         learn_from: float = 0.0,
         expected_ms: Expected | None = None,
         budget: LatencyBudget | None = None,
+        drawn: Sequence[str] = (),
         backward: Callable[[Tensor], object] = torch.Tensor.backward,
     ) -> None:
         assert order in (1, 2)
         assert order == 1 or rate is not None
-        self.loss_of, self.logits, self.mixing = loss_of, logits, mixing
+        self.drawing = Drawing(loss_of, logits, drawn) if drawn else None
+        self.loss_of: Loss = self.drawing or loss_of
+        self.logits, self.mixing = logits, mixing
         self.weights_mixing = weights_mixing or mixing
         self.parameters = list(parameters)
         self.optimizer = optimizer or alpha_optimizer(logits)
@@ -154,8 +192,7 @@ class Bilevel:
         figures: dict[str, float] = {}
         if self.fraction >= self.learn_from:
             figures.update(self._learn(train, val))
-        weights = {name: weight.detach() for name, weight in self.logits.weights(self.weights_mixing).items()}
-        loss = self.loss_of(weights, train)
+        loss = under(self.loss_of, self.logits, self.weights_mixing, train, learned=False)
         self.backward(loss)
         return {"loss": float(loss.detach()), **figures}
 
@@ -169,6 +206,8 @@ class Bilevel:
         }
         if self.budget is not None:
             parts.update({f"budget_{name}": part for name, part in self.budget.parts().items()})
+        if self.drawing is not None:
+            parts["drawn"] = self.drawing.part()
         return parts
 
     def _learn(self, train: Batch, val: Batch) -> dict[str, float]:
@@ -181,6 +220,8 @@ class Bilevel:
                 self.loss_of, self.logits, self.mixing, self.parameters, train, val, self.rate()
             )
         figures = {"val_loss": float(loss)}
+        if self.drawing is not None:
+            self._add(gradients, self.drawing.score(float(loss)))
         figures.update(self._constrain(gradients))
         before = self.logits.state_dict()
         for vector, gradient in zip(self.logits.parameters(), gradients, strict=True):
@@ -202,10 +243,14 @@ class Bilevel:
         if self.budget is not None:
             penalty = self.budget.penalty(expected)
             if penalty.requires_grad:
-                for mine, more in zip(gradients, _gradients(penalty, list(self.logits.parameters())), strict=True):
-                    mine.add_(more)
+                self._add(gradients, penalty)
             self.budget.update(number)
         return {"expected_ms": number}
+
+    def _add(self, gradients: Sequence[Tensor], value: Tensor) -> None:
+        """Add the gradient of ``value``, in place."""
+        for mine, more in zip(gradients, _gradients(value, list(self.logits.parameters())), strict=True):
+            mine.add_(more)
 
 
 def alpha_optimizer(logits: Learned, *, lr: float = 3e-4, weight_decay: float = 1e-3) -> Optimizer:

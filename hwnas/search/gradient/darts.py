@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer, frozen
+from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer, frozen, same_draws, under
 from hwnas.search.gradient.collapse import CollapseWatch, dominant_eigenvalue
 from hwnas.search.gradient.logits import Expected, Logits
 from hwnas.search.gradient.order import Order, Prepared
 from hwnas.search.gradient.setup import cool, mixing_of
 from hwnas.search.gradient.step import Batch
 from hwnas.spaces.relaxed import Probabilities, RelaxedSpace
+from hwnas.supernet.mixing import softmax
 from hwnas.supernet.partial import Partial, partial_channels
 from hwnas.supernet.relaxed import RelaxedNetwork
 from hwnas.training.checkpoint import Part
@@ -73,11 +74,10 @@ class Darts:
         return {**self.bilevel.parts(), "collapse": self.watch.part(), "darts": own}
 
     def _look(self, val: Batch) -> dict[str, float]:
-        logits = self.bilevel.logits
-        with frozen(self.bilevel.parameters):
-            eigenvalue = dominant_eigenvalue(
-                lambda: self.bilevel.loss_of(logits.weights(), val), list(logits.parameters()), iterations=5
-            )
+        bilevel = self.bilevel
+        loss = same_draws(lambda batch: under(bilevel.loss_of, bilevel.logits, softmax, batch))
+        with frozen(bilevel.parameters):
+            eigenvalue = dominant_eigenvalue(lambda: loss(val), list(bilevel.logits.parameters()), iterations=5)
         genotype = self.space.decode(self.space.derive(self.relaxation())).genotype
         return self.watch.look(genotype, eigenvalue)
 
@@ -92,7 +92,7 @@ def prepare(order: Order) -> Prepared:
     graph, choices = (partial.graph, partial.choices) if partial else (graph, choices)
     again = bool(int(order.options.get("checkpoint", 0)))
     network = RelaxedNetwork(graph, choices, seed=order.seed, affine=False, checkpoint=again)
-    logits = Logits(choices, seed=order.seed)
+    logits = Logits(choices, seed=order.seed, soft=(*network.drawn, *(partial.edges if partial else ())))
     optimizer = make_optimizer(network.parameters(), order.recipe)
     bilevel = Bilevel(
         order.loss(network),
@@ -105,6 +105,7 @@ def prepare(order: Order) -> Prepared:
         rate=lambda: float(optimizer.param_groups[0]["lr"]),
         expected_ms=_expected(order, partial),
         budget=order.budget,
+        drawn=network.drawn,
     )
     watch = CollapseWatch(stop=bool(order.options.get("stop", False)))
     step = Darts(order.space, bilevel, watch, look_every=int(order.options.get("look_every", 200)), partial=partial)

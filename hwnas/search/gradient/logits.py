@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -33,12 +33,20 @@ class Learned(Protocol):
 class Logits:
     """One vector of shape (options,) for each choice, near 0: all options begin almost equal.
 
-    Choices of one name are one choice, wherever the supergraph reads it: so cells share.
+    Choices of one name are one choice, wherever the supergraph reads it: so cells share. Those in ``soft`` have their
+    softmax for weights, whatever the mixing.
     """
 
     def __init__(
-        self, choices: Sequence[Choice], *, seed: int = 0, std: float = 1e-3, device: torch.device | str = "cpu"
+        self,
+        choices: Sequence[Choice],
+        *,
+        seed: int = 0,
+        std: float = 1e-3,
+        device: torch.device | str = "cpu",
+        soft: Collection[str] = (),
     ) -> None:
+        self.soft = frozenset(soft)
         generator = torch.Generator().manual_seed(seed)
         self.tensors = {
             choice.name: nn.Parameter((torch.randn(len(choice.options), generator=generator) * std).to(device))
@@ -51,12 +59,17 @@ class Logits:
 
     def weights(self, mixing: Mixing = softmax) -> dict[str, Tensor]:
         """``mixing`` of every vector: what the network takes, differentiable."""
-        return {name: mixing(vector) for name, vector in self.tensors.items()}
+        return {name: self._mixing(name, mixing)(vector) for name, vector in self.tensors.items()}
 
     def probabilities(self, mixing: Mixing = softmax) -> Probabilities:
         """The same as arrays, float64."""
         with torch.no_grad():
-            return {name: mixing(vector.double()).cpu().numpy() for name, vector in self.tensors.items()}
+            return {
+                name: self._mixing(name, mixing)(vector.double()).cpu().numpy() for name, vector in self.tensors.items()
+            }
+
+    def _mixing(self, name: str, mixing: Mixing) -> Mixing:
+        return softmax if name in self.soft else mixing
 
     def finite(self) -> bool:
         """Whether every logit is a number."""

@@ -7,6 +7,7 @@ the pair. Latency is the expectation of equations 6 and 7, in milliseconds by th
 
 What differs. The loss holds the expectation to a budget instead of adding it with a weight to choose, and its gradient
 reaches all logits, not the pair's alone; so the paper's rescaling, which keeps the others' probabilities, is left out.
+Choices whose options cannot be mixed have no pair: they learn as in :mod:`hwnas.search.gradient.drawn`.
 The closed one of the pair is open by 1e-12, which is how its value comes to be computed. Adam has no first momentum, as
 in the authors' code, so that logits that were not drawn stay.
 """
@@ -62,7 +63,7 @@ class _Gates(torch.autograd.Function):
 def prepare(order: Order) -> Prepared:
     """Options: ``learn_from`` (0.2), ``rate`` (0.006)."""
     network = network_of(order)
-    logits = Logits(order.space.relaxation, seed=order.seed)
+    logits = Logits(order.space.relaxation, seed=order.seed, soft=network.drawn)
     optimizer = torch.optim.Adam(
         list(logits.parameters()), lr=float(order.options.get("rate", RATE)), betas=(0.0, 0.999)
     )
@@ -76,5 +77,6 @@ def prepare(order: Order) -> Prepared:
         learn_from=float(order.options.get("learn_from", LEARN_FROM)),
         expected_ms=order.expected_ms,
         budget=order.budget,
+        drawn=network.drawn,
     )
     return Prepared(Cooled(bilevel), network, make_optimizer(network.parameters(), order.recipe))

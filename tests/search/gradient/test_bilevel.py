@@ -12,18 +12,19 @@ from torch import Tensor, nn
 
 from hwnas.data.cache import Arrays
 from hwnas.errors import HwnasError, RunError
-from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer, first_order, second_order
+from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer, first_order, second_order, under
 from hwnas.search.gradient.collapse import CollapseWatch, dominant_eigenvalue, skip_share
 from hwnas.search.gradient.darts import Darts, prepare
 from hwnas.search.gradient.fitting import Halves, SegmentationLoss, crop_shape, fit_relaxation, halve
 from hwnas.search.gradient.logits import Logits
 from hwnas.search.gradient.order import Order
+from hwnas.search.gradient.setup import Cooling
 from hwnas.spaces.base import SPACES, Choice
 from hwnas.spaces.darts import DartsSpace
 from hwnas.spaces.decisions import check
 from hwnas.spaces.relaxed import one_hot, relaxed
 from hwnas.supernet.mixing import softmax
-from hwnas.supernet.relaxed import RelaxedNetwork
+from hwnas.supernet.relaxed import NothingLeft, RelaxedNetwork
 from hwnas.training.checkpoint import Part
 from hwnas.training.device import make_fabric
 from hwnas.training.loop import DivergedError
@@ -84,6 +85,43 @@ def test_second_order_gradient_is_the_exact_one() -> None:
 
     assert error(found) < 1e-2
     assert error(found) < 0.1 * error(first), "the second order matters here"
+
+
+def test_the_second_order_s_losses_are_all_of_one_draw() -> None:
+    net = TwoLayers()
+    seen: list[dict[str, list[float]]] = []
+
+    def loss(weights: dict[str, Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+        seen.append({name: vector.tolist() for name, vector in weights.items()})
+        return net.loss(weights, batch)
+
+    torch.manual_seed(0)
+    for _ in range(8):
+        second_order(loss, net.logits, Cooling(), net.parameters, *net.batches, 0.5)
+    assert len(seen) == 4 * 8
+    assert all(seen[call] == seen[call - call % 4] for call in range(4 * 8))
+    assert any(seen[call] != seen[0] for call in range(0, 4 * 8, 4)), "each step draws anew"
+
+
+def test_a_draw_that_leaves_nothing_of_the_network_is_drawn_again() -> None:
+    space = DartsSpace(params={"channels": 2, "layers": 1, "head": "aspp:width=4,rates=none,decoder=none"})
+    network = RelaxedNetwork(space.supergraph((3, 64, 64), 3), space.relaxation)
+    none = space.relaxation[0].options.index("none")
+    draws = iter(["none"] * len(space.relaxation) * 2)
+
+    def mixing(vector: Tensor) -> Tensor:
+        if next(draws, None) is None:
+            return softmax(vector)
+        return torch.zeros_like(vector).index_fill(0, torch.tensor(none), 1.0)
+
+    def loss(weights: dict[str, Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+        return network(batch[0], weights).square().mean()
+
+    batch = (torch.randn(2, 3, 64, 64), torch.zeros(()))
+    assert float(under(loss, Logits(space.relaxation), mixing, batch).detach()) > 0
+    assert next(draws, None) is None, "it was drawn twice in vain"
+    with pytest.raises(NothingLeft, match="leave nothing"):
+        under(loss, Logits(space.relaxation), lambda vector: torch.eye(len(vector))[none], batch)
 
 
 def test_dominant_eigenvalue_is_the_hessian_s() -> None:
@@ -341,10 +379,15 @@ def test_the_method_s_set_up_takes_partial_channels(arrays: Arrays) -> None:
         priced,
         Free(),
         0,
-        options={"partial": 2, "checkpoint": 1, "look_every": 1},
+        options={"partial": 2, "checkpoint": 1, "look_every": 1, "paths": "sampled"},
     )
     prepared = prepare(order)
     assert not prepared.inherits
+    with torch.no_grad():
+        weights = prepared.step.bilevel.logits.weights(Cooling())
+    edges = [weights.pop(name) for name in list(weights) if name.endswith(".edges")]
+    assert edges and all(float(edge.min()) > 0 and float(edge.max()) < 1 for edge in edges), "a softmax, never drawn"
+    assert all(sorted(vector.tolist())[-2:] == [0, 1] for vector in weights.values())
     batch = (torch.randn(2, 3, 64, 64), torch.randint(3, (2, 64, 64)))
     prepared.step.begin(0.5)
     prepared.step.step(batch, batch)
