@@ -6,7 +6,9 @@ over the choices), and the first that fits is the answer, exactly. Where :data:`
 the way goes from the derived genotype towards the limit, each change paid in log-probability for the time that it
 saves: first many at once, as long as they are needed in any case, then a beam of single ones. What that finds is
 improved, by single changes and by pairs, for as long as these fit and :data:`PRICED` genotypes have not been priced: a
-price takes as long as expanding a network. All is deterministic.
+price takes as long as expanding a network. Where a table lacks what the derived genotype is made of, its price is
+infinite, and no single change may help: the way then goes from the most probable genotype that has a price. All is
+deterministic.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwnas.errors import BudgetError
+from hwnas.errors import BudgetError, TableError
 from hwnas.shapes import Value
 from hwnas.spaces.base import Choice, Decisions, SearchSpace
 from hwnas.spaces.decisions import canonical, is_active
@@ -29,6 +31,8 @@ LISTED = 4000
 BEAM, AROUND = 12, 1000
 """Width of the beam; it is narrower where its genotypes would have more than so many neighbours."""
 PRICED = 3000
+DRAWN = 200
+"""Random genotypes, where none of those that are listed has a price."""
 OPTIONS = 5
 """A change goes to one of so many likeliest options: a path through resolutions has hundreds."""
 LEAST = 1e-9
@@ -57,16 +61,21 @@ def repaired(
     """``derived`` itself where it is within ``limit_ms``, else the most probable genotype that is, as far as is known.
 
     ``probabilities`` are over the space's own choices, independent of each other. ``price`` gives milliseconds.
-    BudgetError, with the fastest latency that a descent finds, where nothing is within the limit.
+    BudgetError, with the fastest latency that a descent finds, where nothing is within the limit; TableError where
+    nothing that was tried has a price.
     """
     odds, counted = _Odds(space, probabilities), _Counted(price)
     start = canonical(space, derived)
     if counted(start) <= limit_ms:
         return odds.result(start, start, counted)
+    begin = start if math.isfinite(counted(start)) else None
     for decisions in itertools.islice(odds.falling(listed), listed):
         if counted(decisions) <= limit_ms:
             return odds.result(decisions, start, counted)
-    found = _towards(odds, _nearer(odds, start, counted, limit_ms), counted, limit_ms)
+        if begin is None and math.isfinite(counted(decisions)):
+            begin = decisions
+    begin = begin or _priced(space, counted)
+    found = _towards(odds, _nearer(odds, begin, counted, limit_ms), counted, limit_ms)
     return odds.result(_improved(odds, found, counted, limit_ms), start, counted)
 
 
@@ -151,6 +160,18 @@ def _next_active(choices: Sequence[Choice], place: int, partial: Decisions) -> i
     while place < len(choices) and not is_active(choices[place], partial):
         place += 1
     return place
+
+
+def _priced(space: SearchSpace, price: Price) -> dict[str, Value]:
+    """The fastest of some random genotypes that have a price at all."""
+    rng = np.random.default_rng(0)
+    best = min((canonical(space, space.sample(rng)) for _ in range(DRAWN)), key=price)
+    if not math.isfinite(price(best)):
+        raise TableError(
+            f"the latency table has no price of what was derived in the space {space.name}, nor of {DRAWN} others",
+            f"measure what it lacks: hwnas profile --missing --space {space.name}",
+        )
+    return best
 
 
 def _nearer(odds: _Odds, start: dict[str, Value], price: Price, limit_ms: float) -> dict[str, Value]:

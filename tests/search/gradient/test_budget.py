@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 import torch
 
-from hwnas.errors import BudgetError
+from hwnas.errors import BudgetError, TableError
 from hwnas.search.gradient.budget import AugmentedLagrangian
 from hwnas.search.gradient.repair import PRICED, log_probability, repaired
 from hwnas.spaces.base import Choice
@@ -165,6 +166,22 @@ def test_an_option_that_was_never_wanted_is_taken_where_nothing_else_fits(listed
     probabilities = {choice.name: np.array([0.0, 0.0, 1.0]) for choice in SMALL.choices}
     found = repaired(SMALL, probabilities, dict.fromkeys("abcdefgh", 2), cost, 1.0, listed=listed)
     assert found.decisions == dict.fromkeys("abcdef", 0)
+
+
+@pytest.mark.parametrize("listed", [0, 30, 4000])
+def test_repair_gets_away_from_where_two_kernels_have_no_price(listed):
+    def lacking(decisions) -> float:
+        return math.inf if 2 in (decisions["a"], decisions["b"]) else cost(decisions)
+
+    probabilities = {choice.name: np.array([0.01, 0.09, 0.9]) for choice in SMALL.choices}
+    derived = dict.fromkeys("abcdefgh", 2)
+    found = repaired(SMALL, probabilities, derived, lacking, 15.0, listed=listed)
+    assert found.latency_ms == lacking(found.decisions) <= 15.0
+    with pytest.raises(BudgetError, match="the fastest found is 1 ms"):
+        repaired(SMALL, probabilities, derived, lacking, 0.5, listed=listed)
+    with pytest.raises(TableError, match="has no price of what was derived") as caught:
+        repaired(SMALL, probabilities, derived, lambda decisions: math.inf, 15.0, listed=listed)
+    assert "hwnas profile --missing" in caught.value.hint
 
 
 def test_error_where_nothing_fits_says_the_floor():
