@@ -43,20 +43,18 @@ class Waiting(Exception):
 
 
 class Crnas:
-    """``outer`` is the choice that is decided first, by trying all of it: ``allocation`` of the spaces ``crnas…``.
+    """The choice ``allocation`` of the spaces ``crnas…`` is decided first, by trying all of it.
 
     Other spaces are refused.
     """
 
-    def __init__(
-        self, problem: Problem, *, seed: int, beam: int = 3, completions: int = 3, outer: str = ALLOCATION
-    ) -> None:
+    def __init__(self, problem: Problem, *, seed: int, beam: int = 3, completions: int = 3) -> None:
         if beam < 1 or completions < 1:
             raise HwnasError(
                 f"crnas cannot keep {beam} partial networks, each judged by {completions} whole ones",
                 "give a beam and completions of at least 1",
             )
-        self._outer = _outer_choice(problem.space, outer)
+        self._outer = _outer_choice(problem.space)
         self._proposer = Proposer(problem, seed)
         self._beam, self._completions = beam, completions
         self._scores: dict[str, tuple[Decisions, float | None]] = {}
@@ -72,7 +70,7 @@ class Crnas:
     def refuses(problem: Problem) -> str | None:
         """Why it cannot serve ``problem``."""
         if all(choice.name != ALLOCATION for choice in problem.space.choices):
-            return _lack(ALLOCATION)
+            return _lack()
         return one_number(problem)
 
     def ask(self, count: int) -> list[Request]:
@@ -220,16 +218,16 @@ def _extended(partials: Iterable[Decisions], choice: Choice) -> Iterator[dict[st
             yield from ({**partial, choice.name: option} for option in choice.options)
 
 
-def _outer_choice(space: SearchSpace, name: str) -> Choice:
+def _outer_choice(space: SearchSpace) -> Choice:
     for choice in space.choices:
-        if choice.name == name:
+        if choice.name == ALLOCATION:
             return choice
-    raise HwnasError(f"crnas cannot search the space {space.name}: {_lack(name)}")
+    raise HwnasError(f"crnas cannot search the space {space.name}: {_lack()}")
 
 
-def _lack(name: str) -> str:
-    able = [other for other in SPACES.names() if any(choice.name == name for choice in SPACES.get(other).choices)]
-    return f"it has no choice {name!r} to begin with, as {', '.join(able) or 'no space'} has"
+def _lack() -> str:
+    able = [other for other in SPACES.names() if any(choice.name == ALLOCATION for choice in SPACES.get(other).choices)]
+    return f"it has no choice {ALLOCATION!r} to begin with, as {', '.join(able) or 'no space'} has"
 
 
 STRATEGIES.register("crnas", Crnas)

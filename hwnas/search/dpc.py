@@ -70,6 +70,7 @@ class Dpc:
         self._ranked: set[str] = set()
 
     refuses = staticmethod(one_number)
+    schedules = True
 
     def ask(self, count: int) -> list[Request]:
         return self._proposer.numbered(count, self._request)

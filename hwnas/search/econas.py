@@ -83,6 +83,7 @@ class Econas:
         """Requests on their way: number → level."""
 
     refuses = staticmethod(one_number)
+    schedules = True
 
     def ask(self, count: int) -> list[Request]:
         return self._proposer.numbered(count, self._request)

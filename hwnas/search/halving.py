@@ -18,6 +18,7 @@ from typing import Any
 
 from hwnas.errors import HwnasError
 from hwnas.search.make import check_options, check_serves, one_number
+from hwnas.search.pooled import takes_pool
 from hwnas.search.problem import Problem, Proposer
 from hwnas.search.strategy import STRATEGIES, Outcome, Request, decisions_from_json
 from hwnas.spaces.base import Decisions
@@ -79,6 +80,7 @@ class Halving:
     """
 
     refuses = staticmethod(one_number)
+    schedules = True
 
     def __init__(
         self,
@@ -213,8 +215,8 @@ def rungs(min_fidelity: float, eta: int) -> list[float]:
 
 def _inner(problem: Problem, seed: int, around: str, options: Mapping[str, Any]) -> Any:
     """The strategy that proposes."""
-    if around.partition(":")[0] == "halving":
-        raise HwnasError("halving goes around a strategy of single evaluations", "give around=evolution, for example")
+    if (reason := _not_around(around)) is not None:
+        raise HwnasError(f"halving cannot go around {around}: {reason}", f"give one of {', '.join(_able())}")
     own = {}
     for name, value in options.items():
         if not name.startswith("around_"):
@@ -226,6 +228,19 @@ def _inner(problem: Problem, seed: int, around: str, options: Mapping[str, Any])
     check_serves(around, problem)
     check_options(around, own)
     return STRATEGIES.get(around)(problem, seed=seed, **own)
+
+
+def _not_around(name: str) -> str | None:
+    """Why halving cannot go around the strategy called ``name``, which it asks for single evaluations; else None."""
+    if getattr(STRATEGIES.get(name), "schedules", False):
+        return "it decides itself how long candidates are trained"
+    if takes_pool(name):
+        return "it begins with the pool of a supernet, whose slices have no fidelity"
+    return None
+
+
+def _able() -> list[str]:
+    return [name for name in STRATEGIES.names() if _not_around(name) is None]
 
 
 STRATEGIES.register("halving", Halving)

@@ -1,17 +1,30 @@
 """Strategies by name and options: ``evolution``, ``halving:around=evolution,eta=3``.
 
-A strategy that cannot serve a problem has a function ``refuses(problem)`` that gives the reason, or None.
+A strategy that cannot serve a problem has a function ``refuses(problem)`` that gives the reason, or None. One that asks
+for parts of an evaluation by a schedule of its own says ``schedules = True``.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hwnas.errors import HwnasError
 from hwnas.search.problem import Problem
 from hwnas.search.strategy import STRATEGIES, Strategy, StrategyFactory
+
+KINDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
+    "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "float": (
+        "a number",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    ),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "str": ("text", lambda value: isinstance(value, str)),
+}
+"""What options that a user writes may be, by their annotation: how it is called, and whether a value is it."""
 
 
 def parse_call(text: str) -> tuple[str, dict[str, Any]]:
@@ -37,11 +50,10 @@ def make_strategy(text: str, problem: Problem, *, seed: int, **options: Any) -> 
     HwnasError for an unknown name or option, and for a strategy that cannot serve the problem, with those that can.
     """
     name, given = parse_call(text)
-    options = {**options, **given}
     factory = STRATEGIES.get(name)
     check_serves(name, problem)
-    check_options(name, options)
-    return factory(problem, seed=seed, **options)
+    check_options(name, given)
+    return factory(problem, seed=seed, **options, **given)
 
 
 def refusal(factory: StrategyFactory, problem: Problem) -> str | None:
@@ -62,16 +74,28 @@ def check_serves(name: str, problem: Problem) -> None:
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """HwnasError, with those that there are, for an option that the strategy called ``name`` does not have."""
+    """HwnasError for an option that the strategy called ``name`` does not have, or that cannot be what it is given.
+
+    A user's are the keyword arguments of a :data:`KINDS`, but for the seed; bounds are the strategy's to check.
+    """
     parameters = inspect.signature(STRATEGIES.get(name)).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return  # it checks them itself
-    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-    known = [each for each in known if each != "seed"]
-    for option in options:
+    others = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)  # it checks them itself
+    kinds = {each.name: _kind(each.annotation) for each in parameters if each.kind is each.KEYWORD_ONLY}
+    known = [option for option, kind in kinds.items() if kind in KINDS and option != "seed"]
+    for option, value in options.items():
         if option not in known:
+            if others and option not in kinds:
+                continue
             there_are = f"it has: {', '.join(known)}" if known else "it has none"
             raise HwnasError(f"the strategy {name} has no option {option!r}", there_are)
+        what, fits = KINDS[kinds[option]]
+        if not fits(value):
+            raise HwnasError(f"the option {option} of {name} cannot be {value!r}", f"it is {what}")
+
+
+def _kind(annotation: object) -> str:
+    """An annotation's name: it is text already where annotations are postponed."""
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
 
 
 def one_number(problem: Problem) -> str | None:

@@ -23,8 +23,26 @@ if TYPE_CHECKING:
     from hwnas.search.gradient.order import Prepare
 
 
-Allowed = type[float] | type[int] | type[str] | tuple[Value, ...]
-"""What an option may be: any number from 0 on, a whole one, any text, or one of some values."""
+@dataclass(frozen=True)
+class Number:
+    """A number from ``least`` on and less than ``below``."""
+
+    whole: bool = False
+    least: float = 0
+    below: float = math.inf
+
+    def holds(self, value: Any) -> bool:
+        fits = isinstance(value, int if self.whole else int | float) and not isinstance(value, bool)
+        return fits and self.least <= value < self.below
+
+    def __str__(self) -> str:
+        end = f", less than {self.below:g}" if math.isfinite(self.below) else ""
+        return f"a {'whole ' if self.whole else ''}number from {self.least:g} on{end}"
+
+
+NUMBER, PART, WHOLE, COUNT = Number(), Number(below=1), Number(whole=True), Number(whole=True, least=1)
+Allowed = Number | type[str] | tuple[Value, ...]
+"""What an option may be: a number, any text, or one of some values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +107,9 @@ def _unfit(value: Any, allowed: Allowed) -> str | None:
     if isinstance(allowed, tuple):
         fits = any(type(value) is type(each) and value == each for each in allowed)
         return None if fits else ", ".join(str(each).lower() for each in allowed)
-    if allowed is str:
-        return None
-    fits = isinstance(value, int if allowed is int else int | float) and not isinstance(value, bool)
-    if fits and 0 <= value < math.inf:
-        return None
-    return "a whole number from 0 on" if allowed is int else "a number from 0 on"
+    if isinstance(allowed, Number):
+        return None if allowed.holds(value) else str(allowed)
+    return None
 
 
 PROBES = 12
@@ -120,7 +135,7 @@ def _misfit(space: str, sizes_hw: tuple[tuple[int, int], ...], classes: int) -> 
 METHODS: Registry[Method] = Registry("method", "hwnas.search")
 
 
-_LEARNED: Mapping[str, Allowed] = {"rate": float, "learn_from": float, "checkpoint": (0, 1)}
+_LEARNED: Mapping[str, Allowed] = {"rate": NUMBER, "learn_from": PART, "checkpoint": (0, 1)}
 _MIXED: Mapping[str, Allowed] = {"paths": ("sampled", "soft", "gumbel", "sigmoid"), **_LEARNED}
 
 
@@ -134,7 +149,7 @@ _register(
     what="bilevel softmax relaxation of two cells, first or second order, watched for collapse",
     spaces=("darts", "nasnet", "realtime"),
     gradient="darts",
-    options={**_MIXED, "order": (1, 2), "look_every": int, "stop": (False, True), "partial": int},
+    options={**_MIXED, "order": (1, 2), "look_every": WHOLE, "stop": (False, True), "partial": WHOLE},
 )
 _register(
     name="auto-deeplab",
@@ -142,7 +157,7 @@ _register(
     what="a cell and a path through resolutions, the path decoded by Viterbi",
     spaces=("auto-deeplab", "auto-deeplab-small"),
     gradient="auto_deeplab",
-    options={**_MIXED, "search_filters": int},
+    options={**_MIXED, "search_filters": COUNT},
 )
 _register(
     name="cas",
@@ -167,7 +182,7 @@ _register(
     spaces=("fasterseg",),
     gradient="fasterseg",
     recipe=MappingProxyType({"loss": "ohem", "auxiliary_weight": 1.0}),
-    options={**_MIXED, "distillation": float, "auxiliary": (0, 1)},
+    options={**_MIXED, "distillation": NUMBER, "auxiliary": (0, 1)},
 )
 _register(
     name="proxyless",

@@ -229,6 +229,7 @@ def nsga2(
 ) -> OptunaStrategy:
     """NSGA-II (Deb et al., 2002): generations of ``population``, uniform crossover, non-dominated sorting."""
     _at_least("nsga2", population=(population, 2))
+    _shares("nsga2", crossover=crossover, swapping=swapping)
 
     def make(seed: int) -> BaseSampler:
         from optuna.samplers import NSGAIISampler
@@ -243,6 +244,7 @@ def nsga3(
 ) -> OptunaStrategy:
     """NSGA-III (Deb and Jain, 2014): as NSGA-II, spread by reference directions; for three metrics and more."""
     _at_least("nsga3", population=(population, 2))
+    _shares("nsga3", crossover=crossover, swapping=swapping)
 
     def make(seed: int) -> BaseSampler:
         from optuna.samplers import NSGAIIISampler
@@ -272,6 +274,12 @@ def _at_least(name: str, **least: tuple[int, int]) -> None:
     for option, (value, lowest) in least.items():
         if value < lowest:
             raise HwnasError(f"{name} cannot run with {option} {value}", f"it needs at least {lowest}")
+
+
+def _shares(name: str, **shares: float) -> None:
+    for option, value in shares.items():
+        if not 0 <= value <= 1:
+            raise HwnasError(f"{name} cannot run with {option} {value:g}", "it is a probability, from 0 to 1")
 
 
 STRATEGIES.register("tpe", tpe)
