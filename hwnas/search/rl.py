@@ -5,8 +5,8 @@ learned from 20,000 trained networks, 20 a minibatch, with a learning rate of 0.
 moving-average baseline of weight 0.95. The controller of ``auxcells`` (Nekrasov et al., CVPR 2019,
 github.com/DrSleep/nas-segm-pytorch) made one pass after each network over the last 100, with a clip of 0.1, a learning
 rate of 0.0001 and no bonus. The defaults here suit some hundreds of evaluations; what else differs is that an advantage
-is divided by the spread of its batch, whose old probabilities are those at the update (nobody knows which controller
-drew what, where outcomes come late), and that each outcome is learned from in one batch only.
+is divided by the spread of its batch, and bounded; that old probabilities are those at the update (nobody knows which
+controller drew what, where outcomes come late); and that each outcome is learned from in one batch only.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 ALGORITHMS = ("ppo", "reinforce")
 
+STEEPEST = 5.0
+"""No advantage is larger; of eight rewards, seven of which are the average, the eighth has 3."""
+
 DRAWS = 32
 """Rows that the controller predicts at once; the first that is new and within the limits is proposed."""
 ROUNDS = 6
@@ -38,7 +41,7 @@ ROUNDS = 6
 class ControllerSearch:
     """Learns after every ``batch`` outcomes. The reward is the objective's score; a candidate that failed gets the
     lowest one seen. An advantage is the reward less a moving average of rewards (of weight ``baseline``), divided by
-    the batch's spread.
+    the batch's spread (:func:`advantages_of`).
 
     Rejected draws teach nothing, and one that was walked to the budget is learned from as if it had been drawn: the
     policy is one over the whole space, of which the search only ever sees the part within the limits.
@@ -62,10 +65,12 @@ class ControllerSearch:
     ) -> None:
         if algorithm not in ALGORITHMS:
             raise HwnasError(f"rl has no algorithm {algorithm!r}", f"it has: {', '.join(ALGORITHMS)}")
-        if batch < 2 or epochs < 1 or hidden < 1 or not (learning_rate > 0 and clip > 0 and 0 <= baseline < 1):
+        positive = learning_rate > 0 and clip > 0
+        if batch < 2 or epochs < 1 or hidden < 1 or not (positive and entropy >= 0 and 0 <= baseline < 1):
             raise HwnasError(
                 "rl cannot run with these options",
-                "batch is at least 2, epochs and hidden at least 1, learning_rate and clip above 0, baseline below 1",
+                "batch is at least 2, epochs and hidden at least 1, learning_rate and clip above 0, entropy and "
+                "baseline from 0 on, baseline below 1",
             )
         self._proposer = Proposer(problem, seed)
         self._hyper: dict[str, Any] = {"algorithm": algorithm, "learning_rate": learning_rate, "epochs": epochs}
@@ -137,7 +142,7 @@ class ControllerSearch:
         rewards = np.array([reward for _, reward in self._collected])
         if self._average is None:
             self._average = float(rewards.mean())
-        advantages = (rewards - self._average) / (rewards.std() + 1e-9)
+        advantages = advantages_of(rewards, self._average)
         for reward in rewards:
             self._average = self._decay * self._average + (1 - self._decay) * float(reward)
         rows = torch.tensor([self._row(decisions) for decisions, _ in self._collected])
@@ -147,6 +152,17 @@ class ControllerSearch:
     def _row(self, decisions: Decisions) -> list[int]:
         choices = self._proposer.problem.space.choices
         return [choice.options.index(decisions[choice.name]) if choice.name in decisions else 0 for choice in choices]
+
+
+def advantages_of(rewards: np.ndarray, average: float) -> np.ndarray:
+    """How much better than ``average`` each is, in standard deviations of the batch, at most :data:`STEEPEST` of them.
+
+    Equal rewards have no spread: a batch that is worse than the average throughout would else weigh a billion times
+    what others do, and Adam's second moment would not forget it for thousands of batches.
+    """
+    least = max(1e-6 * float(np.abs(rewards).max()), np.finfo(float).tiny)
+    spread = max(float(rewards.std()), least)
+    return np.clip((rewards - average) / spread, -STEEPEST, STEEPEST)
 
 
 STRATEGIES.register("rl", ControllerSearch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 
+import numpy as np
 import pytest
 import torch
 from toy_space import ToySpace, evaluate, toy_problem
@@ -12,7 +13,7 @@ from toy_space import ToySpace, evaluate, toy_problem
 from hwnas.errors import HwnasError
 from hwnas.search.controller.lstm import Controller
 from hwnas.search.controller.policy_gradient import Hyper, Learner
-from hwnas.search.rl import ControllerSearch
+from hwnas.search.rl import STEEPEST, ControllerSearch, advantages_of
 from hwnas.search.strategy import Outcome
 from hwnas.spaces.base import SPACES, Choice
 
@@ -105,6 +106,29 @@ def test_it_learns_after_every_batch_and_failures_get_the_lowest_reward() -> Non
     assert strategy.state()["controller"] == untouched
     strategy.tell([evaluate(requests[3])])
     assert strategy.state()["controller"] != untouched and strategy.state()["collected"] == []
+
+
+def test_advantages_are_in_spreads_of_the_batch_and_bounded() -> None:
+    rewards = np.array([0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_allclose(advantages_of(rewards, 0.25), (rewards - 0.25) / rewards.std())
+    assert advantages_of(np.full(8, 0.2), 0.5).tolist() == [-STEEPEST] * 8
+    assert np.abs(advantages_of(np.full(8, 0.3), 0.1 + 0.2)).max() < 1e-6, "rounding is no difference"
+    assert advantages_of(np.zeros(8), 0.0).tolist() == [0.0] * 8
+
+
+def test_it_goes_on_learning_after_a_batch_of_equal_rewards() -> None:
+    """Such a batch once filled Adam's second moment, and all that came later moved nothing."""
+    strategy = ControllerSearch(toy_problem(), seed=0, batch=4, hidden=4)
+
+    def learned(rewards: list[float]) -> float:
+        before = torch.cat([p.detach().flatten() for p in strategy._learner.controller.parameters()])
+        strategy.tell([Outcome(request, {"miou": r}) for request, r in zip(strategy.ask(4), rewards, strict=True)])
+        after = torch.cat([p.detach().flatten() for p in strategy._learner.controller.parameters()])
+        return float((after - before).abs().max())
+
+    first = learned([0.1, 0.2, 0.3, 0.4])
+    learned([0.0] * 4)
+    assert learned([0.1, 0.2, 0.3, 0.4]) > first / 4
 
 
 @pytest.mark.parametrize("name", ["nasnet", "auxcells", "darts", "dpc"])
