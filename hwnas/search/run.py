@@ -102,6 +102,8 @@ class _Loop:
         self.again: deque[Trial] = deque()
         self.running: dict[int, Trial] = {}
         self.echoes: dict[Place, list[Request]] = {}
+        self.heard: set[int] = set()
+        """Trials whose outcome the strategy was told."""
         self.repeats = 0
         self.best: Trial | None = None
         self.best_standing: tuple[float, float] | None = None
@@ -201,7 +203,7 @@ class _Loop:
                     return True
                 known = trial
             self.repeats += 1
-            if known.outcome is None:
+            if known.outcome is None or known.number not in self.heard:
                 self.echoes.setdefault(known.place, []).append(request)
             else:
                 self.strategy.tell([replace(known.outcome, request=request)])
@@ -233,8 +235,9 @@ class _Loop:
         self.repeats = 0
         self._weigh(trial)
         told = self._outcome_for_strategy(trial)
-        echoes = [replace(told, request=request) for request in self.echoes.pop(trial.place, [])]
-        self.strategy.tell([told, *echoes])
+        # Once: strategies count what they are told. Whoever has asked for it knows it by that request.
+        own = [replace(told, request=request) for request in self.echoes.pop(trial.place, [])]
+        self.strategy.tell(own or [told])
         if self.failures >= FAILURES_IN_A_ROW and self.best is None:
             raise RunError(
                 f"the first {self.failures} candidates all failed; the last: {told.note}",
@@ -253,6 +256,7 @@ class _Loop:
         that a resumed search has the same winner."""
         assert trial.outcome is not None
         self.trials.append(trial)
+        self.heard.add(trial.number)
         self.recent_s.append(trial.duration_s)
         self.failures = self.failures + 1 if trial.outcome.status == "failed" else 0
         self.statuses[trial.outcome.status] += 1

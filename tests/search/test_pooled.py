@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from strategy_contract import outcome_of, play
 from toy_space import ToySpace, evaluate, toy_problem
 
 from hwnas.search.pooled import takes_pool
-from hwnas.search.strategy import STRATEGIES
+from hwnas.search.strategy import FOREIGN, STRATEGIES
 from hwnas.spaces.decisions import canonical
 
 
@@ -38,6 +39,26 @@ def test_pcnas_ends_with_its_pool() -> None:
     strategy = make("pcnas")
     assert len(strategy.ask(10)) == 4
     assert strategy.ask(1) == []
+
+
+def test_pcnas_searches_at_random_where_nothing_of_the_pool_may_be_evaluated(caplog: pytest.LogCaptureFixture) -> None:
+    requests = make("pcnas", [DEAR]).ask(3)
+    assert len(requests) == 3 and all(dict(request.decisions) != DEAR for request in requests)
+    assert "nothing of the pool" in caplog.text
+
+
+def test_what_another_process_found_of_the_pool_is_not_asked_for_and_is_counted_once() -> None:
+    strategy, plain = make("greedynas"), make("greedynas")
+    (first, second) = (evaluate(request) for request in plain.ask(2))
+    foreign = replace(second, request=replace(second.request, id=FOREIGN))
+    strategy.tell([foreign])
+    assert [request.id for request in strategy.ask(3)] == [0, 2, 3]
+    strategy.tell([first])
+    assert strategy.state()["told"] == [0, 1]
+    assert [member["score"] for member in strategy.state()["after"]["living"]] == [
+        toy_problem().objective.score(each) for each in (second, first)
+    ]
+    assert strategy.state()["after"]["waiting"] == [2, 3]
 
 
 def test_greedynas_goes_on_from_the_pool_without_repeating_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from toy_space import ToyEvaluator, miou, toy_problem
 
 from hwnas.errors import HwnasError, RunError
 from hwnas.search.evolution import Evolution
+from hwnas.search.executor import Done
 from hwnas.search.halving import Halving
 from hwnas.search.objective import Budget, Objective
 from hwnas.search.problem import Problem
@@ -17,6 +19,7 @@ from hwnas.search.random_search import RandomSearch
 from hwnas.search.run import FAILURES_IN_A_ROW, SearchResult, search
 from hwnas.search.strategy import Outcome, Request
 from hwnas.search.study import Study, open_study
+from hwnas.search.trial import Trial
 
 
 def study_in(folder: Path, problem: Problem | None = None) -> Study:
@@ -200,6 +203,59 @@ def test_no_candidate_is_evaluated_twice_even_if_asked_for(tmp_path: Path) -> No
     evaluator = ToyEvaluator()
     result = search(toy_problem(), Stubborn(), evaluator, study_in(tmp_path), evaluations=5)  # type: ignore[arg-type]
     assert (result.evaluations, result.stopped, len(evaluator.requests)) == (1, "exhausted", 1)
+
+
+class Two:
+    """Two evaluations at once, which end in the order in which they began."""
+
+    slots = 2
+
+    def __init__(self) -> None:
+        self.waiting: list[Trial] = []
+
+    def submit(self, trial: Trial) -> None:
+        self.waiting.append(trial)
+
+    def completed(self) -> list[Done]:
+        trial = self.waiting.pop(0)
+        return [Done(trial, Outcome(trial.request, {"miou": miou(trial.request.decisions)}), 0.0)]
+
+
+class Cut(Two):
+    """Is killed while both are under way."""
+
+    def completed(self) -> list[Done]:
+        raise KeyboardInterrupt
+
+
+class Attentive(RandomSearch):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(toy_problem(), seed=0)
+        self.asked: list[int] = []
+        self.told: list[Outcome] = []
+
+    def ask(self, count: int) -> list[Request]:
+        made = super().ask(count)
+        self.asked += [request.id for request in made]
+        return made
+
+    def tell(self, outcomes: Iterable[Outcome]) -> None:
+        told = list(outcomes)
+        self.told += told
+        super().tell(told)
+
+
+def test_what_was_cut_off_and_asked_for_again_is_told_once(tmp_path: Path) -> None:
+    problem = toy_problem()
+    with pytest.raises(KeyboardInterrupt):
+        search(problem, Attentive(), Cut(), study_in(tmp_path), evaluations=6)
+    strategy = Attentive()
+    search(problem, strategy, Two(), study_in(tmp_path), evaluations=6)
+    assert strategy.asked[0] == 1, "it asks for what is under evaluation again"
+    assert sorted(outcome.request.id for outcome in strategy.told) == list(range(6))
+    assert len({problem.key(outcome.request.decisions) for outcome in strategy.told}) == 6
 
 
 @pytest.mark.parametrize("options", [{}, {"evaluations": 0}, {"evaluations": -1}])
