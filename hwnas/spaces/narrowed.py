@@ -18,6 +18,9 @@ from hwnas.shapes import Value
 from hwnas.spaces.base import Candidate, Choice, Decisions, SearchSpace
 from hwnas.spaces.decisions import uniform_draw
 
+ENOUGH = 5
+"""Samples for each option of a choice that say which of them are in use."""
+
 
 class NarrowedSpace:
     """``space`` with only the options in ``allowed`` (choice name → options); choices not named keep all of theirs."""
@@ -51,14 +54,17 @@ def _narrowed(choice: Choice, allowed: Mapping[str, Sequence[Value]]) -> Choice:
 def options_in_use(
     space: SearchSpace, samples: Sequence[Decisions], min_share: float = 0.01
 ) -> dict[str, tuple[Value, ...]]:
-    """For each choice the options that at least ``min_share`` of the ``samples`` in which it is active have.
+    """For each choice the options that at least ``min_share`` of the ``samples`` in which it is active have, or where
+    there are many options, a tenth of an equal share.
 
-    A choice that is active in no sample keeps all its options.
+    All options are kept where there are fewer than :data:`ENOUGH` such samples for each: what none of them has may be
+    as good as the others all the same.
     """
     allowed: dict[str, tuple[Value, ...]] = {}
     for choice in space.choices:
         counts = Counter(sample[choice.name] for sample in samples if choice.name in sample)
-        least = min_share * counts.total()
+        count, total = len(choice.options), counts.total()
+        least = min(min_share, 0.1 / count) * total
         kept = tuple(option for option in choice.options if counts[option] and counts[option] >= least)
-        allowed[choice.name] = kept or choice.options
+        allowed[choice.name] = kept if total >= ENOUGH * count else choice.options
     return allowed
