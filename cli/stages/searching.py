@@ -182,7 +182,8 @@ def train_supernet(
     shared = _fresh_weights(field, data, seed)
     if backbone is not None:
         backbone.into(shared)
-    paths = path_sampler(sampler, field, data, shared, seed)
+    recipe = recipe or SUPERNET_RECIPE
+    paths = path_sampler(sampler, field, data, shared, seed, recipe)
     training = train(
         shared,
         paths,
@@ -192,7 +193,7 @@ def train_supernet(
         data.classes,
         budget=Time(seconds=seconds),
         price=field.pricing.latency_ms,
-        recipe=recipe or SUPERNET_RECIPE,
+        recipe=recipe,
         teacher=teacher,
         seed=seed,
         threads=threads,
@@ -205,9 +206,16 @@ def train_supernet(
 
 
 def path_sampler(
-    name: str, field: Field, data: TrainingData, shared: SharedWeights, seed: int, **options: Any
+    name: str,
+    field: Field,
+    data: TrainingData,
+    shared: SharedWeights,
+    seed: int,
+    recipe: Recipe | None = None,
+    **options: Any,
 ) -> PathSampler:
-    """The path sampler called ``name``, which judges paths on a few of the held-out images, at reduced size."""
+    """The path sampler called ``name``, which judges paths on a few of the held-out images, at reduced size, by the
+    loss of the ``recipe`` that they are trained by if it is not the usual one."""
     from hwnas.supernet.judge import HeldOutLoss
     from hwnas.supernet.train import SUPERNET_RECIPE
 
@@ -218,7 +226,7 @@ def path_sampler(
         data.train,
         data.held,
         data.classes,
-        recipe=SUPERNET_RECIPE,
+        recipe=recipe or SUPERNET_RECIPE,
         size_hw=score_size(data),
     )
     budget_ms = field.limit_ms / PATH_HEADROOM

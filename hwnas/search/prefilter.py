@@ -55,7 +55,13 @@ def measured_score(name: str, study: Path | None, facts: Mapping[str, Any]) -> M
     if name not in rows:
         raise HwnasError(f"the proxy study {study} has no score {name!r}; it has: {', '.join(rows) or 'none'}", how)
     row = rows[name]
-    if row["spearman"] is None or row["spearman"] < LEAST_RHO or row["interval"][0] <= 0:
+    if row["spearman"] is None:
+        raise HwnasError(
+            f"the proxy study {study} found no rank correlation of {name}: over {document['nets']} networks its scores "
+            "or those of the trainings are all equal, or missing",
+            "study more networks, or search without the pre-filter",
+        )
+    if row["spearman"] < LEAST_RHO or row["interval"][0] <= 0:
         raise HwnasError(
             f"{name} does not rank these networks: Spearman {row['spearman']:.2f} "
             f"({row['interval'][0]:.2f} to {row['interval'][1]:.2f}) over {document['nets']}",

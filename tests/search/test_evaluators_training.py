@@ -44,9 +44,14 @@ def test_part_of_a_training_is_that_part_of_its_steps(tmp_path: Path) -> None:
 def test_continuing_trains_the_missing_steps_from_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the learning rate that the whole training would have there: 0.5 ** power of the peak, half way."""
-    from hwnas.training import train
+    """At the learning rates that the whole training has there, whatever its schedule; warmed up once."""
+    from hwnas.training import loop, train
+    from hwnas.training.schedule import Schedule
 
+    recipe = replace(RECIPE, schedule="cosine", warmup=0.5)
+    factors: list[float] = []
+    set_lr = loop._set_lr
+    monkeypatch.setattr(loop, "_set_lr", lambda optimizer, factor: factors.append(factor) or set_lr(optimizer, factor))
     calls = []
     original = train.train_network
 
@@ -55,12 +60,14 @@ def test_continuing_trains_the_missing_steps_from_the_checkpoint(
         return original(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(train, "train_network", watched)
-    evaluator = TrainingEvaluator(SPACE, tiny_images(), plan(tmp_path))
+    evaluator = TrainingEvaluator(SPACE, tiny_images(), plan(tmp_path, recipe=recipe))
     part = evaluator.evaluate(replace(DEEP, fidelity=0.5))
     evaluator.evaluate(replace(DEEP, continue_from=part.checkpoint))
     first, second = calls
-    assert first["initial"] is None and first["budget"].steps == second["budget"].steps == 3
-    assert second["recipe"].lr == pytest.approx(RECIPE.lr * 0.5**RECIPE.power)
+    assert first["initial"] is None
+    assert factors == [Schedule.of(recipe).factor(step / 3) for step in range(3)] + [
+        Schedule.of(recipe).factor(step / 6) for step in range(3, 6)
+    ]
     weights = load_weights(Path(str(part.checkpoint)))[0]
     assert all(torch.equal(tensor, weights[name]) for name, tensor in second["initial"].items())
 

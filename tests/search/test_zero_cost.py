@@ -138,6 +138,8 @@ def test_prefilter_needs_its_measured_rank_correlation(tmp_path: Path) -> None:
     for bad in ({"spearman": 0.1}, {"interval": [-0.2, 0.9]}):
         with pytest.raises(HwnasError, match="synflow does not rank these networks"):
             measured_score("synflow", study_file(tmp_path, **bad), FACTS)
+    with pytest.raises(HwnasError, match="found no rank correlation of synflow"):
+        measured_score("synflow", study_file(tmp_path, spearman=None, interval=[-1.0, 1.0]), FACTS)
     other = tmp_path / "other.json"
     other.write_text("{}")
     with pytest.raises(HwnasError, match="is not a proxy study"):

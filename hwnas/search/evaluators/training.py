@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,9 +68,9 @@ class TrainingEvaluator:
     """Trains a candidate for ``fidelity`` × ``plan.steps`` steps and gives its mIoU on the held-out blocks.
 
     A candidate's own recipe is laid over the plan's. A request that continues from a checkpoint trains the steps that
-    are missing, as the end of one training of the whole length: the learning rate is where that one's would be, and
-    falls from there. (The optimizer's moments begin anew.) If the checkpoint is gone, it is trained from the start, and
-    the note says so.
+    are missing, as the end of one training of the whole length: the learning rate, and all else that changes in the
+    course of a training, is where that one's would be. (The optimizer's moments begin anew.) If the checkpoint is gone,
+    it is trained from the start, and the note says so.
 
     ``start`` gives the weights to begin with, and ``start_name`` what they are; ``reshape`` may change the graph (a
     proxy's narrower one). Values: ``miou``, ``steps`` (in all, those before the checkpoint included) and ``measures``.
@@ -150,13 +150,9 @@ class TrainingEvaluator:
         return Outcome(request, values, note=note, checkpoint=written)
 
     def _train(self, request: Request, initial: Mapping[str, Tensor] | None, done: int, steps: int) -> Trained:
-        from hwnas.training.schedule import Schedule
-
         candidate = self._space.decode(request.decisions)
         recipe = self._recipe(candidate)
-        if done:  # (1 - (done + n) / steps) ** power = (1 - done / steps) ** power * (1 - n / (steps - done)) ** power
-            recipe = replace(recipe, lr=recipe.lr * Schedule.of(recipe).factor(done / steps))
-        elif self._start is not None:
+        if not done and self._start is not None:
             initial = self._start(self._graph_at(candidate, (3, *self._images.size_hw)))
         progress: Progress = self._progress
         if math.isfinite(self._plan.time_limit_s):
@@ -188,7 +184,7 @@ class TrainingEvaluator:
         progress: Progress,
         partial: Path | None,
     ) -> Trained:
-        from hwnas.training.schedule import Budget
+        from hwnas.training.schedule import Budget, Spent
         from hwnas.training.train import train_network
 
         return train_network(
@@ -197,9 +193,10 @@ class TrainingEvaluator:
             self._images.train,
             self._images.classes,
             recipe=recipe,
-            budget=Budget(steps=steps - done),
+            budget=Budget(steps=steps),
+            spent=Spent(done),
             initial=initial,
-            seed=self._plan.seed + done,
+            seed=self._plan.seed,
             device=self._plan.device,
             threads=self._plan.threads,
             checkpoint=partial,
