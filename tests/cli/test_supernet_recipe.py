@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.settings import Settings
+from hwnas.cli.stages import searching
 from hwnas.cli.stages.beforehand import check_supernet
 from hwnas.cli.stages.relaxing import recipe_of
 from hwnas.errors import HwnasError
 from hwnas.search.methods import METHODS
+from hwnas.supernet.train import SUPERNET_RECIPE
 
 
 def settings(**given) -> Settings:
@@ -44,3 +49,24 @@ def test_what_it_can_be_trained_by_passes():
 def test_fasterseg_is_searched_by_its_authors_loss():
     recipe = recipe_of(METHODS.get("fasterseg"))
     assert (recipe.loss, recipe.auxiliary_weight) == ("ohem", 1.0)
+
+
+def test_paths_are_judged_by_the_recipe_that_they_are_trained_by(monkeypatch):
+    """By its loss: a pool that is best by another loss is another pool."""
+    seen = []
+
+    def judge(*facts, recipe, size_hw):
+        seen.append(recipe)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hwnas.supernet.judge.HeldOutLoss", judge)
+    monkeypatch.setattr(searching, "_fresh_weights", lambda field, data, seed: None)
+    arrays = SimpleNamespace(images=np.zeros((1, 64, 96, 3), np.uint8))
+    data = SimpleNamespace(arrays=arrays, train=None, held=None, classes=3)
+    field = SimpleNamespace(pricing=SimpleNamespace(graph=None))
+    rest = {"seconds": 1.0, "seed": 0, "threads": 1, "checkpoint": None, "log": None, "progress": None}
+    ohem = SUPERNET_RECIPE.with_values({"loss": "ohem"})
+    for recipe in (None, ohem):
+        with pytest.raises(KeyboardInterrupt):
+            searching.train_supernet(field, data, sampler="greedynas", recipe=recipe, **rest)
+    assert seen == [SUPERNET_RECIPE, ohem]
