@@ -174,7 +174,8 @@ def _classes(artifact: Artifact, session: Session) -> int:
         return session.output.shape[1]
     if artifact.manifest is None or not artifact.manifest.classes:
         raise ArtifactError(
-            f"{artifact.path} gives labels and does not say of how many classes", "export it with its manifest"
+            f"{artifact.path} gives labels and does not say of how many classes",
+            "validate the engine that gives logits, or one of a trained network",
         )
     return len(artifact.manifest.classes)
 

@@ -28,9 +28,7 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise HwnasError(
-            f"cannot write {path}: {error.strerror or error}", "free some space or choose another folder"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -40,9 +38,16 @@ def check_writable(path: Path) -> None:
     """Find out before long work that ``path`` cannot be written after it, which is a :class:`HwnasError`."""
     if path.is_dir():
         raise HwnasError(f"cannot write {path}: it is a folder", "name a file in it")
-    probe = path.with_name(f".{path.name}.probe")
-    write_bytes(probe, b"")
-    probe.unlink(missing_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> HwnasError:
+    return HwnasError(f"cannot write {path}: {error.strerror or error}", "free some space or choose another folder")
 
 
 def write_text(path: Path, text: str) -> None:
