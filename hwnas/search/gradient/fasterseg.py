@@ -13,9 +13,9 @@ As in the authors' search, each branch has a head of its own beside that of both
 (option ``auxiliary``), and the loss is OHEM's.
 
 What differs. Each of the three is taken while the other two are as they are (in the authors' code the others are
-uniform, widths full, and the weights 1/500, 497/500 and 2/500). One way, one op and one width a layer are drawn a step by hard Gumbel-softmax (the authors compute all ops
-and draw widths); the budget is a constraint; the paper pretrains the supernet, here the first part of the time trains
-its weights alone (``learn_from``).
+uniform, widths full, and the weights 1/500, 497/500 and 2/500). One way, one op and one width a layer are drawn a step
+by hard Gumbel-softmax (the authors compute all ops and draw widths); the budget is a constraint; the paper pretrains
+the supernet, here the first part of the time trains its weights alone (``learn_from``).
 """
 
 from __future__ import annotations
