@@ -13,6 +13,7 @@ from hwnas.search.objective import Objective
 from hwnas.search.problem import Problem
 from hwnas.search.strategy import Outcome, Request
 from hwnas.spaces.base import SPACES, Decisions
+from hwnas.spaces.narrowed import NarrowedSpace, options_in_use
 
 SPACE = SPACES.get("crnas-resnet18")
 BEST = (3, 1, 2, 2)
@@ -80,6 +81,20 @@ def test_allocations_over_the_budget_are_left_out() -> None:
     problem = Problem(SPACE, Objective("miou", {"latency_ms": 2.0}), price)
     asked = played(Crnas(problem, seed=0), 6)
     assert max(request.decisions["allocation"][0] for request in asked) <= 2  # type: ignore[index,type-var]
+
+
+def test_every_allocation_that_a_budget_allows_outlives_its_narrowing() -> None:
+    space, rng = SPACES.get("crnas"), np.random.default_rng(0)
+
+    def price(decisions: Decisions) -> dict[str, float]:
+        return {"latency_ms": float(decisions["allocation"][3])}  # type: ignore[index,arg-type]
+
+    within = [decisions for decisions in (space.sample(rng) for _ in range(600)) if price(decisions)["latency_ms"] <= 4]
+    narrowed = NarrowedSpace(space, options_in_use(space, within[:400]))
+    allowed = [counts for counts in space.choices[0].options if counts[3] <= 4]  # type: ignore[index,operator]
+    asked = played(Crnas(Problem(narrowed, Objective("miou", {"latency_ms": 4.0}), price), seed=0), len(allowed))
+    assert [request.decisions["allocation"] for request in asked] == allowed
+    assert len(allowed) > 100
 
 
 def test_the_second_level_waits_for_the_first() -> None:
