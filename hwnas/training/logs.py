@@ -127,8 +127,8 @@ class Log:
     every: int = 20
     losses: list[tuple[int, float]] = field(default_factory=list)
     sinks: tuple[Sink, ...] = ()
-    _sums: dict[str, float] = field(default_factory=dict)
-    _count: int = 0
+    _sums: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Of each figure the sum, and over how many steps: some steps have figures that others have not."""
 
     def __post_init__(self) -> None:
         if self.path is not None:
@@ -137,20 +137,20 @@ class Log:
     def add(self, spent: Spent, figures: Mapping[str, float], **facts: float) -> None:
         """Take one step's figures (averaged) and facts such as the learning rate (the last one counts)."""
         for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + value, count + 1
         if spent.steps % self.every == 0:
             self.flush(spent, **facts)
 
     def flush(self, spent: Spent, **facts: float) -> None:
         """Write what has been gathered."""
-        if not self._count:
+        if not self._sums:
             return
-        means = {name: total / self._count for name, total in self._sums.items()}
+        means = {name: total / count for name, (total, count) in self._sums.items()}
         self.losses.append((spent.steps, means["loss"]))
         for sink in self.sinks:
             sink.write({"step": spent.steps, "seconds": round(spent.seconds, 3), **facts, **means})
-        self._sums, self._count = {}, 0
+        self._sums = {}
 
     def close(self) -> None:
         for sink in self.sinks:
@@ -158,13 +158,12 @@ class Log:
 
     def state(self) -> dict[str, Any]:
         """JSON of what has been gathered; :meth:`restore` reads it back."""
-        return {"losses": self.losses, "sums": self._sums, "count": self._count}
+        return {"losses": self.losses, "sums": self._sums}
 
     def restore(self, state: Mapping[str, Any], step: int) -> None:
         """Be as after ``step``, when ``state`` was given; lines that were written since are taken back."""
         self.losses[:] = [(int(step), float(loss)) for step, loss in state["losses"]]
-        self._sums = {str(name): float(total) for name, total in state["sums"].items()}
-        self._count = int(state["count"])
+        self._sums = {str(name): (float(total), int(count)) for name, (total, count) in state["sums"].items()}
         self.rewind(step)
 
     def rewind(self, step: int) -> None:

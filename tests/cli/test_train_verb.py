@@ -152,8 +152,7 @@ def test_error_on_teachers_that_do_not_fit(
 ) -> None:
     place = tmp_path / "run"
     crops = words(genotype, data, place, "--set", "crop=0.5", "--teacher", engine / "logits")
-    refused(run(*crops), "takes images of 64x96", "32x48", "crop=1")
-    shutil.rmtree(place)
+    refused(run(*crops), "takes images of 64x96", "32x48", "full_size=1")
     refused(run(*words(genotype, data, place, "--teacher", engine / "labels")), "labels, not logits")
     refused(run(*words(genotype, data, place, "--teacher", genotype)), "has no weights", "--teacher-weights")
     refused(run(*words(genotype, data, place, "--teacher", tmp_path / "none.onnx")), "none.onnx")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -169,3 +170,13 @@ def test_overflown_gradients_are_left_out_with_a_scaler(quadratic):
     schedule = Schedule(warmup=0.0, curve="constant")
     fit(step, range(3), optimizer, budget=Budget(steps=3), scaler=scaler, hooks=hooks, schedule=schedule, clip_norm=99)
     assert values == pytest.approx([3.2, 3.2, 2.56])  # 4 - 0.1 * 2 * 4; nothing; 3.2 - 0.1 * 2 * 3.2
+
+
+def test_a_figure_that_some_steps_lack_is_averaged_over_those_that_have_it():
+    log = Log(every=4)
+    lines = []
+    log.sinks = (SimpleNamespace(write=lines.append),)
+    for step in range(1, 5):
+        late = {"expected_ms": 10.0} if step > 3 else {}
+        log.add(Spent(step, 0.1 * step), {"loss": float(step), **late})
+    assert lines[0]["loss"] == 2.5 and lines[0]["expected_ms"] == 10.0
