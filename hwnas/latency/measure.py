@@ -801,7 +801,8 @@ class _Work:
             share_s = 0.5 * self.left_s * weights[place] / sum(weights[place:])
             block_s = min(BLOCK_S[job.kind], max(LEAST_BLOCK_S[job.kind], share_s))
             self._time_job(job, number, block_s, min(PATIENCE_S[job.kind], share_s - block_s))
-            self.say((number + (place + 1) / len(todo)) / passes, f"pass {number + 1}, {place + 1} of {len(todo)}")
+            done = max((number + (place + 1) / len(todo)) / passes, 1.0 - self.left_s / self.seconds)
+            self.say(min(1.0, done), f"pass {number + 1}, {place + 1} of {len(todo)}")
         if todo:
             self._time_reference(number)
         return True

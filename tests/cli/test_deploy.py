@@ -61,7 +61,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     """Killed before it trains, then resumed to its end. Its table is measured, in a few seconds."""
     folder = tmp_path_factory.mktemp("deploy")
     data, place = folder_data(folder / "data"), folder / "run"
-    words = ["deploy", "--data", data, "--size", SIZE, "--space", SPACE, "--budget", "100ms", "--minutes", "0.5"]
+    words = ["deploy", "--data", data, "--size", SIZE, "--space", SPACE, "--budget", "100ms", "--minutes", "0.3"]
     words += ["--clock", "cpu", "--run", str(place)]
     script = Path(__file__).with_name("deploy_to_be_killed.py")
     dead = subprocess.run(
@@ -82,7 +82,7 @@ def test_without_a_supernet_and_with_small_crops(
     """The crops of the finals are those of the last training, which goes on from them; the table of the end says
     nothing of a supernet that there is not."""
     words = ["deploy", "--data", folder_data(tmp_path / "data"), "--size", SIZE, "--space", SPACE, "--budget", "100ms"]
-    words += ["--minutes", "0.2", "--clock", "cpu", "--table", str(small_table), "--run", str(tmp_path / "run")]
+    words += ["--minutes", "0.1", "--clock", "cpu", "--table", str(small_table), "--run", str(tmp_path / "run")]
     code = main([*words, "--strategy", "halving", "--set", "crop=0.4"])
     said = capsys.readouterr()
     assert code in (0, 1) and "verdict" in said.out and "supernet" not in said.out, said.err

@@ -39,7 +39,7 @@ def settings(**more: Any) -> Settings:
 
 
 def words(table: Path, data: str, place: Path, *more: object) -> list[object]:
-    given = ["search", "--data", data, "--size", SIZE, "--space", SPACE, "--budget", "100ms", "--minutes", "0.2"]
+    given = ["search", "--data", data, "--size", SIZE, "--space", SPACE, "--budget", "100ms", "--minutes", "0.1"]
     return [*given, "--table", table, "--run", place, *more]
 
 

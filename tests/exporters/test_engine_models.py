@@ -9,12 +9,15 @@ import onnx
 import pytest
 from onnx import TensorProto
 
+from hwnas.compiler.network import compile_graph
 from hwnas.errors import HwnasError, MissingPackage
 from hwnas.exporters.batches import batched
 from hwnas.exporters.engine_models import adapter_for, models_for, setting_for, version_of
 from hwnas.exporters.fragments import assemble
 from hwnas.exporters.half import in_half
 from hwnas.exporters.kernels import export_ops
+from hwnas.exporters.onnx_export import network_as_onnx
+from hwnas.ir.opgraph import GraphBuilder
 from hwnas.latency.bundle import Bundle
 from hwnas.latency.keys import keys_of, parse_key
 from hwnas.latency.measure import ENGINES, Setting
@@ -85,6 +88,21 @@ def test_batches_hold_that_many_images() -> None:
     single = np.concatenate([one.run(None, {"image": image[None]})[0] for image in images])
     np.testing.assert_allclose(two.run(None, {"image": images})[0], single, rtol=1e-3, atol=1e-4)
     assert net.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+
+
+@pytest.mark.parametrize("batch", [3, None])
+def test_an_absent_edge_beside_others_is_absent_for_every_image(batch: int | None) -> None:
+    import onnxruntime
+
+    builder = GraphBuilder((2, 4, 6))
+    gone = builder.add("gone", "none", ["image"], {})
+    graph = builder.finish(builder.add("both", "concat", ["image", gone], {}))
+    model = batched(network_as_onnx(compile_graph(graph, seed=0).eval()), batch)
+    onnx.checker.check_model(model, full_check=True)
+    images = np.random.default_rng(0).standard_normal((3, 2, 4, 6), dtype=np.float32)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: images})
+    np.testing.assert_array_equal(found, np.concatenate([images, np.zeros_like(images)], axis=1))
 
 
 def test_half_leaves_the_float_model_as_it_was(kernel) -> None:

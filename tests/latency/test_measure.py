@@ -139,7 +139,7 @@ def test_runs_alone_as_a_single_file(bundle, tmp_path):
     alone = tmp_path / "elsewhere"
     alone.mkdir()
     shutil.copy(measure.__file__, alone / "measure.py")
-    command = [sys.executable, "-I", "measure.py", str(bundle), "-o", "out.jsonl", "--passes", "1"]
+    command = [sys.executable, "-I", "measure.py", str(bundle), "-o", "out.jsonl", "--passes", "1", "--seconds", "8"]
     done = subprocess.run(command, cwd=alone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {"complete": True}

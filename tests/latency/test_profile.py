@@ -29,7 +29,7 @@ class Told(Silent):
 
 
 def made(space, exporter, rng, path, progress=None, **settings):
-    given = {"setting": Setting("onnxruntime"), "seconds_limit": 12.0, "calibration_nets": 6, "holdout_nets": 3}
+    given = {"setting": Setting("onnxruntime"), "seconds_limit": 7.0, "calibration_nets": 6, "holdout_nets": 3}
     return profile(
         space,
         (64, 96),
@@ -78,7 +78,7 @@ def test_an_interrupted_profile_goes_on(space, exporter, rng, tmp_path):
     folder = tmp_path / "t.json.work"
     planned = plan(space, (64, 96), 5, rng, calibration_nets=6, holdout_nets=3)
     write_bundle(planned, folder / "bundle.zip", exporter.export_ops, exporter.assemble, Silent())
-    measure_bundle(folder / "bundle.zip", folder / "measured.jsonl", passes=1, seconds=30)
+    measure_bundle(folder / "bundle.zip", folder / "measured.jsonl", passes=1, seconds=5)
     exported = exporter.exported
     told = Told()
     table = made(space, exporter, rng, tmp_path / "t.json", told)
@@ -103,7 +103,7 @@ def test_a_crash_of_the_engine_costs_one_kernel(space, exporter, rng, tmp_path):
         tmp_path / "m.jsonl",
         setting=Setting("onnxruntime"),
         program=[str(source)],
-        seconds=20,
+        seconds=6,
         progress=Silent(),
         passes=1,
     )
@@ -112,14 +112,14 @@ def test_a_crash_of_the_engine_costs_one_kernel(space, exporter, rng, tmp_path):
     assert len(summary.timings) == len(bundle.keys) + 2 - 1
 
 
-@pytest.mark.parametrize("value", [-1.0, 0.0, float("nan")])
-def test_error_on_measurements_with_a_time_that_is_none(space, exporter, rng, tmp_path, value):
+def test_error_on_measurements_with_a_time_that_is_none(space, exporter, rng, tmp_path):
     planned = plan(space, (64, 96), 5, rng, calibration_nets=1, holdout_nets=0)
     bundle = write_bundle(planned, tmp_path / "b.zip", exporter.export_ops, exporter.assemble, Silent())
     out = tmp_path / "m.jsonl"
-    measure_bundle(bundle.path, out, passes=1, seconds=30)
+    measure_bundle(bundle.path, out, passes=1, seconds=5)
     lines = read_lines(out)
-    lines[4]["cpu_ms"][0] = value
-    out.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(TableError, match="not positive"):
-        summarise(out, [])
+    for value in (-1.0, 0.0, float("nan")):
+        lines[4]["cpu_ms"][0] = value
+        out.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        with pytest.raises(TableError, match="not positive"):
+            summarise(out, [])
