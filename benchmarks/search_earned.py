@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from hwnas.cli.job import Job
+from hwnas.cli.offer import settings_from
 from hwnas.cli.sampling import Sampling
 from hwnas.cli.settings import Settings
 from hwnas.cli.stages.data import open_validation_data
@@ -123,7 +124,7 @@ class Contest:
 def work(run: Path, name: str, steps: int, width: float) -> dict:
     """One training, in a process of its own."""
     config = read_config(run)
-    contest = Contest(RunDir(run, config, None), Settings(**{**config, "size_hw": tuple(config["size_hw"])}))
+    contest = Contest(RunDir(run, config, None), settings_from(config))
     kind, _, index = name.partition(" ")
     if kind == "random":
         return contest.final(int(index))
@@ -180,7 +181,7 @@ def main() -> None:
 
     with RunDir.open(arguments.run, config, resume=True) as run:
         if "matched" not in record:
-            settings = Settings(**{**config, "size_hw": tuple(config["size_hw"])})
+            settings = settings_from(config)
             keep("matched", Contest(run, settings).matched())
         matched = record["matched"]
         tasks = [("fast-scnn", matched["steps"])]

@@ -45,7 +45,7 @@ class Offer:
         """The inverse of :meth:`to_dict`; RunError for that of another version."""
         try:
             own = {name: value for name, value in document.items() if name != "settings"}
-            return cls(settings=_settings_from(document["settings"]), **own)
+            return cls(settings=settings_from(document["settings"]), **own)
         except (KeyError, TypeError) as error:
             raise RunError(
                 f"the study was made by another version of hwnas ({error})", "use the same version for all workers"
@@ -76,7 +76,7 @@ def check_files(offer: Offer, folder: Path) -> None:
             raise RunError(f"{path} is not the {name} that the search was begun with", copy)
 
 
-def _settings_from(document: Mapping[str, Any]) -> Settings:
+def settings_from(document: Mapping[str, Any]) -> Settings:
     """Settings as they were before they became JSON."""
     known = {field.name for field in dataclasses.fields(Settings)}
     if unknown := sorted(set(document) - known):
