@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hwnas.search.gradient.drawn import Drawing
 from hwnas.search.gradient.logits import Expected, Learned
-from hwnas.search.gradient.step import Batch, LatencyBudget
+from hwnas.search.gradient.step import Batch, LatencyBudget, Loss
 from hwnas.spaces.relaxed import Probabilities
 from hwnas.supernet.mixing import Mixing, softmax
 from hwnas.supernet.relaxed import NothingLeft
@@ -30,8 +30,6 @@ from hwnas.training.loop import DivergedError
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-Loss = Callable[[Mapping[str, Tensor], Batch], Tensor]
-"""(Weights of the soft choices, a batch) → the network's loss."""
 EPSILON = 0.01
 """Of the finite difference, as in the paper."""
 REDRAWS = 100

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from hwnas.search.gradient.step import Batch
+from hwnas.search.gradient.step import Batch, Loss
 from hwnas.supernet.mixing import sampled
 from hwnas.training.checkpoint import Part
 
 if TYPE_CHECKING:
-    from hwnas.search.gradient.bilevel import Loss
     from hwnas.search.gradient.logits import Learned
 
 DECAY = 0.9

@@ -26,11 +26,11 @@ import torch
 from torch import Tensor
 
 from hwnas.errors import HwnasError
-from hwnas.search.gradient.bilevel import Bilevel, Loss, alpha_optimizer
+from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer
 from hwnas.search.gradient.logits import Expected, Learned, Logits
 from hwnas.search.gradient.order import Order, Prepared
 from hwnas.search.gradient.setup import cool, mixing_of, network_of
-from hwnas.search.gradient.step import Batch
+from hwnas.search.gradient.step import Batch, Loss
 from hwnas.spaces.fasterseg import FasterSegSpace
 from hwnas.spaces.relaxed import Probabilities
 from hwnas.supernet.mixing import Mixing, softmax

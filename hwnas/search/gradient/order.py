@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hwnas.search.gradient.bilevel import Loss
 from hwnas.search.gradient.logits import Expected
-from hwnas.search.gradient.step import LatencyBudget, RelaxedStep
+from hwnas.search.gradient.step import LatencyBudget, Loss, RelaxedStep
 from hwnas.shapes import Shape
 from hwnas.spaces.relaxed import Probabilities, RelaxedSpace
 from hwnas.supernet.relaxed import RelaxedNetwork

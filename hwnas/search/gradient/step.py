@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from hwnas.spaces.relaxed import Probabilities
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 Batch = tuple["Tensor", "Tensor"]
 """Images (N, 3, H, W) and labels: (N, H, W) of segmentation, (N,) of classification."""
+
+
+Loss = Callable[[Mapping[str, "Tensor"], Batch], "Tensor"]
+"""(Weights of the soft choices, a batch) → the network's loss."""
 
 
 class RelaxedStep(Protocol):
