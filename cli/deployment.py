@@ -18,6 +18,7 @@ from hwnas.cli.shares import profile_seconds
 from hwnas.cli.stages import exporting, profiling, validating
 from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import CHECKPOINT, REPORT, begun_by, train_genotype, training_report
+from hwnas.cli.tables import check_usable_here
 from hwnas.compiler.cost import cost_of
 from hwnas.exporters.artifact import open_artifact
 from hwnas.exporters.criteria import Criteria
@@ -70,7 +71,7 @@ class Deployment:
                 save_table(other, job.run / device_table(name))
             if s.table is not None:
                 given = load_table(Path(s.table))
-                profiling.check_table(given, s.size_hw, s.engine_setting, force=s.force)
+                check_usable_here(given, s.size_hw, s.engine_setting, force=s.force)
                 save_table(given, job.run / TABLE)
                 return
             profiling.profile_space(

@@ -68,8 +68,9 @@ def command(
     force: ForceOption = False,
 ) -> Answer:
     """Show where a network's time goes, by the engine's own profile, and what a latency table says of each node."""
-    from hwnas.cli.stages.explaining import check_table
+    from hwnas.cli.tables import check_usable_here
     from hwnas.exporters.explain import explain, profile_engine
+    from hwnas.latency.measure import Setting
     from hwnas.latency.model import TableModel
     from hwnas.latency.table import load_table
 
@@ -77,7 +78,8 @@ def command(
     with _opened(subject, network, size, classes, engine, measured, shell.seed) as found:
         predicted = None
         if measured is not None:
-            check_table(measured, found, threads, force=force)
+            setting = Setting(found.engine, found.precision, threads)
+            check_usable_here(measured, found.size_hw, setting, force=force)
             predicted = TableModel(measured).predict(_known_graph(found))
         timed = profile_engine(found.engine, found.path, threads=threads, seconds=seconds, progress=shell.progress)
         explanation = explain(

@@ -12,7 +12,7 @@ from hwnas.cli import results
 from hwnas.cli.output import EXIT_FAIL, EXIT_OK, Answer
 from hwnas.cli.stages import validating
 from hwnas.cli.stages.data import open_validation_data
-from hwnas.cli.tables import check_usable_for
+from hwnas.cli.tables import check_usable, this_setting
 from hwnas.cli.timing import artifact_path
 from hwnas.cli.verb import Shell
 from hwnas.data.base import open_dataset
@@ -26,6 +26,7 @@ from hwnas.exporters.validate import check_one_by_one
 from hwnas.files import check_writable
 from hwnas.ir.passes.without_auxiliary import without_auxiliary
 from hwnas.latency.contract import TimingContract
+from hwnas.latency.measure import Setting
 from hwnas.latency.model import TableModel
 from hwnas.latency.table import load_table
 from hwnas.training.network_files import WEIGHTS, load_network
@@ -78,26 +79,22 @@ class ReferenceOrder:
             return found
         try:
             loaded = load_table(table)
-            check_usable_for(
-                loaded,
-                engine=manifest.engine,
-                precision=manifest.precision,
-                threads=threads,
-                size_hw=manifest.size_hw,
-                batch=max(1, manifest.input["shape"][0]),
-                inside=inside_of_ends(
-                    "engine",
-                    takes_pixels=manifest.input["dtype"] == "uint8",
-                    labels=manifest.output["dtype"] == "uint8",
-                ),
-                force=self.force,
-            )
+            if not self.force:
+                check_usable(loaded, _setting_of(manifest, threads), force=False)
             predicted_ms = TableModel(loaded).predict(without_auxiliary(found.network.graph)).latency_ms
         except HwnasError as error:
             if self.table is not None:
                 raise
             return replace(found, unpredicted=error.message)
         return replace(found, predicted_ms=predicted_ms, predicted_by=loaded.contract)
+
+
+def _setting_of(manifest: Manifest, threads: int) -> TimingContract:
+    """What a table of an artifact on this machine agrees with."""
+    setting = Setting(manifest.engine, manifest.precision, threads, batch=max(1, manifest.input["shape"][0]))
+    pixels, labels = (end["dtype"] == "uint8" for end in (manifest.input, manifest.output))
+    inside = inside_of_ends("engine", takes_pixels=pixels, labels=labels)
+    return replace(this_setting(manifest.size_hw, setting), inside=inside)
 
 
 @dataclass(frozen=True)

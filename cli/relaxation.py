@@ -24,7 +24,9 @@ from hwnas.training.schedule import Budget as Time
 if TYPE_CHECKING:
     from hwnas.search.gradient.repair import Repaired
     from hwnas.search.gradient.trace import Look
+    from hwnas.spaces.base import Decisions
     from hwnas.training.distill import NetworkTeacher
+    from hwnas.training.train import Trained
 
 TEACHER_SHARE = 0.4
 """Of the derived network's training, where a teacher comes first."""
@@ -127,20 +129,8 @@ class Relaxation:
         save_genotype(genotype, job.run / GENOTYPE)
         seconds = max(job.shares().finals, 0.5)
         teacher = self._teacher(ground, relaxation, TEACHER_SHARE * seconds)
-        trained = train_genotype(
-            genotype,
-            job.data,
-            budget=Time(seconds=seconds if teacher is None else (1 - TEACHER_SHARE) * seconds),
-            indices=job.data.train,
-            initial=relaxing.inherited(ground, relaxation, repaired.decisions),
-            teacher=teacher,
-            seed=job.settings.seed,
-            threads=job.training_threads,
-            log=None,
-            progress=job.progress,
-            label="train the derived network",
-            clock=job.clock,
-        )
+        seconds *= 1 if teacher is None else 1 - TEACHER_SHARE
+        trained = self._begun(ground, relaxation, repaired.decisions, seconds, "train the derived network", teacher)
         score = evaluate(trained.network, job.data.arrays, job.data.classes, indices=job.data.held)
         save_weights(trained.network.state_dict(), job.run / FINALIST, {"genotype": fingerprint(genotype)})
         document = {
@@ -150,6 +140,32 @@ class Relaxation:
             "qualities": {"miou": score.miou},
         }
         write_json(job.run / CHOSEN, {**self._document(repaired, relaxation.traced.looks), **document})
+
+    def _begun(
+        self,
+        ground: relaxing.Ground,
+        relaxation: relaxing.Relaxed,
+        decisions: Decisions,
+        seconds: float,
+        label: str,
+        teacher: NetworkTeacher | None = None,
+    ) -> Trained:
+        """A network of the relaxation, trained for some seconds from the weights that it inherits."""
+        job = self.job
+        return train_genotype(
+            ground.space.decode(decisions).genotype,
+            job.data,
+            budget=Time(seconds=seconds),
+            indices=job.data.train,
+            initial=relaxing.inherited(ground, relaxation, decisions),
+            teacher=teacher,
+            seed=job.settings.seed,
+            threads=job.training_threads,
+            log=None,
+            progress=job.progress,
+            label=label,
+            clock=job.clock,
+        )
 
     def _document(self, repaired: Repaired, looks: Sequence[Look]) -> dict[str, Any]:
         job = self.job
@@ -181,19 +197,7 @@ class Relaxation:
             return None
         decisions = ground.space.derive(relaxation.prepared.teaching())
         genotype = ground.space.decode(decisions).genotype
-        trained = train_genotype(
-            genotype,
-            job.data,
-            budget=Time(seconds=seconds),
-            indices=job.data.train,
-            initial=relaxing.inherited(ground, relaxation, decisions),
-            seed=job.settings.seed,
-            threads=job.training_threads,
-            log=None,
-            progress=job.progress,
-            label="train the teacher",
-            clock=job.clock,
-        )
+        trained = self._begun(ground, relaxation, decisions, seconds, "train the teacher")
         save_network(job.run / TEACHER, genotype, trained.network, job.data.dataset.classes)
         return NetworkTeacher(
             trained.network,

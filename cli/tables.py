@@ -6,7 +6,30 @@ from dataclasses import replace
 
 from hwnas.errors import TableError
 from hwnas.latency.contract import TimingContract
+from hwnas.latency.measure import Setting
 from hwnas.latency.table import LatencyTable, check_setting
+
+
+def this_setting(size_hw: tuple[int, int], setting: Setting) -> TimingContract:
+    """The timing contract that a table must agree with to be used here.
+
+    HwnasError for an engine or a precision that does not exist; MissingPackage for an engine that is not installed.
+    """
+    from hwnas.exporters.engine_models import adapter_for, version_of
+
+    device = adapter_for(setting.engine, setting.precision).fingerprint()
+    return TimingContract(
+        device=str(device["device"]),
+        cores=int(device["cores"]),
+        pinned=tuple(device["pinned"]),
+        governor=str(device["governor"]),
+        engine=setting.engine,
+        engine_version=version_of(setting.engine),
+        precision=setting.precision,
+        batch=setting.batch,
+        threads=setting.threads,
+        size_hw=size_hw,
+    )
 
 
 def check_usable(table: LatencyTable, setting: TimingContract, *, force: bool) -> None:
@@ -17,40 +40,9 @@ def check_usable(table: LatencyTable, setting: TimingContract, *, force: bool) -
         raise TableError(error.message, f"{error.hint}, or use the table all the same with --force") from error
 
 
-def check_usable_for(
-    table: LatencyTable,
-    *,
-    engine: str,
-    precision: str,
-    threads: int,
-    size_hw: tuple[int, int],
-    batch: int = 1,
-    inside: tuple[str, ...] | None = None,
-    force: bool,
-) -> None:
-    """Refuse a table of another machine, or of another engine, precision, size, … than these, unless it is forced.
-
-    ``inside``: what is timed beside the network; None leaves it to the table.
-    """
-    from hwnas.exporters.engine import engine_named
-    from hwnas.latency.measure import ENGINES, device_fingerprint
-
-    device = (ENGINES[engine].fingerprint if engine in ENGINES else device_fingerprint)()
-    here = replace(
-        table.contract,
-        device=str(device["device"]),
-        cores=int(device["cores"]),
-        pinned=tuple(device["pinned"]),
-        governor=str(device["governor"]),
-        engine=engine,
-        engine_version=engine_named(engine).available().version,
-        precision=precision,
-        threads=threads,
-        size_hw=size_hw,
-        batch=batch,
-        inside=table.contract.inside if inside is None else inside,
-    )
-    check_usable(table, here, force=force)
+def check_usable_here(table: LatencyTable, size_hw: tuple[int, int], setting: Setting, *, force: bool) -> None:
+    """Refuse a table of another machine, engine, precision, batch, size or threads, unless it is forced."""
+    check_usable(table, this_setting(size_hw, setting), force=force)
 
 
 def check_usable_at(table: LatencyTable, size_hw: tuple[int, int], *, force: bool) -> None:

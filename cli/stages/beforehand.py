@@ -14,9 +14,9 @@ from hwnas.cli.objectives import check_metrics, check_size, join_limits, objecti
 from hwnas.cli.options import parse_limits
 from hwnas.cli.settings import Settings
 from hwnas.cli.stages.data import check_pairs
-from hwnas.cli.stages.profiling import check_table
 from hwnas.cli.stages.teaching import open_teacher
 from hwnas.cli.stages.training import RECIPE
+from hwnas.cli.tables import check_usable_here
 from hwnas.data.base import open_dataset
 from hwnas.errors import HwnasError
 from hwnas.latency.table import load_table
@@ -144,7 +144,7 @@ def check_evaluation(settings: Settings) -> None:
 
 def check_given_table(path: Path, settings: Settings) -> None:
     """That a latency table can be read and was measured in the run's setting, unless it is forced."""
-    check_table(load_table(path), settings.size_hw, settings.engine_setting, force=settings.force)
+    check_usable_here(load_table(path), settings.size_hw, settings.engine_setting, force=settings.force)
 
 
 def check_last_training(settings: Settings) -> None:

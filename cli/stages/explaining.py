@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from hwnas.cli.tables import check_usable_for
 from hwnas.errors import ArtifactError, HwnasError
 from hwnas.exporters.artifact import GENOTYPE, MANIFEST, Artifact, open_artifact
 from hwnas.exporters.engine import engine_named
@@ -17,7 +16,6 @@ from hwnas.exporters.profiler import PROFILERS
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.passes.without_auxiliary import without_auxiliary
 from hwnas.ir.serialize import load_genotype
-from hwnas.latency.table import LatencyTable
 from hwnas.skeletons.base import expand
 
 if TYPE_CHECKING:
@@ -135,12 +133,6 @@ def genotype_of(artifact: Artifact) -> Genotype | None:
             if fingerprint(found) == artifact.manifest.genotype_fingerprint:
                 return found
     return None
-
-
-def check_table(table: LatencyTable, subject: Subject, threads: int, *, force: bool) -> None:
-    """Refuse a table of another machine, engine, precision, size or number of threads, unless ``force``."""
-    engine, precision = subject.engine, subject.precision
-    check_usable_for(table, engine=engine, precision=precision, threads=threads, size_hw=subject.size_hw, force=force)
 
 
 def _facts(onnx_path: Path) -> tuple[tuple[int, int], int | None, bool]:

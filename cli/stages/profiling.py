@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.cli.stages.reach import within_reach
-from hwnas.cli.tables import check_usable
+from hwnas.cli.tables import this_setting
 from hwnas.errors import TableError
-from hwnas.latency.contract import TimingContract
 from hwnas.latency.measure import Setting
 from hwnas.latency.table import LatencyTable, check_setting, classes_of, load_table, save_table
 from hwnas.spaces.base import SPACES
@@ -22,33 +21,6 @@ if TYPE_CHECKING:
 
 FOCUS = 0.9
 """Real networks reach about half of the peak rate: this part of the budget at the peak is nearly twice the budget."""
-
-
-def this_setting(size_hw: tuple[int, int], setting: Setting) -> TimingContract:
-    """The timing contract that a table must agree with to be used here.
-
-    HwnasError for an engine or a precision that does not exist; MissingPackage for an engine that is not installed.
-    """
-    from hwnas.exporters.engine_models import adapter_for, version_of
-
-    device = adapter_for(setting.engine, setting.precision).fingerprint()
-    return TimingContract(
-        device=str(device["device"]),
-        cores=int(device["cores"]),
-        pinned=tuple(device["pinned"]),
-        governor=str(device["governor"]),
-        engine=setting.engine,
-        engine_version=version_of(setting.engine),
-        precision=setting.precision,
-        batch=setting.batch,
-        threads=setting.threads,
-        size_hw=size_hw,
-    )
-
-
-def check_table(table: LatencyTable, size_hw: tuple[int, int], setting: Setting, *, force: bool = False) -> None:
-    """Refuse a table of another machine, engine, precision, batch, size or threads, naming the differences."""
-    check_usable(table, this_setting(size_hw, setting), force=force)
 
 
 def setting_of_table(table: LatencyTable) -> Setting:

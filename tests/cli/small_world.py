@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hwnas.cli.stages.profiling import this_setting
 from hwnas.cli.stages.validating import judge
+from hwnas.cli.tables import this_setting
 from hwnas.ir.cell import Cell
 from hwnas.ir.genotype import Genotype
 from hwnas.ir.node import Node

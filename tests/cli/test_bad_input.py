@@ -159,17 +159,8 @@ def test_what_can_be_seen_at_once_leaves_no_run_behind(
 def test_a_last_training_that_cannot_be_is_refused_before_the_search(
     wrong: list[str], said: str, data: Path, small_table: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    for command in (deploy(f"folder:{data}", small_table, tmp_path / "run"), train(f"folder:{data}", tmp_path / "run")):
-        message, _ = refused(capsys, *command, *wrong)
-        assert said in message
-        assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("wrong", [["--device", "abacus"], ["--deterministic"]], ids=lambda words: words[0])
-def test_a_training_that_cannot_be_leaves_no_run_behind(
-    wrong: list[str], data: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    refused(capsys, *train(f"folder:{data}", tmp_path / "run"), *wrong)
+    message, _ = refused(capsys, *deploy(f"folder:{data}", small_table, tmp_path / "run"), *wrong)
+    assert said in message
     assert not (tmp_path / "run").exists()
 
 

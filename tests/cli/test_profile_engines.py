@@ -11,7 +11,8 @@ from commands import run
 from small_world import SIZE, SPACE
 
 from hwnas.cli.options import parse_pin
-from hwnas.cli.stages.profiling import check_machine, check_table, this_setting
+from hwnas.cli.stages.profiling import check_machine
+from hwnas.cli.tables import check_usable_here, this_setting
 from hwnas.errors import HwnasError, TableError
 from hwnas.latency.measure import Setting
 from hwnas.latency.table import Entry, LatencyTable, load_table
@@ -68,8 +69,8 @@ def test_a_table_of_another_setting_is_refused_with_the_field(name: str, value: 
     contract = replace(this_setting(SIZE_HW, HERE), **{name: value})
     table = LatencyTable(contract, {KEY: Entry(1.0)})
     with pytest.raises(TableError, match=rf"\({name}: {value} in the table"):
-        check_table(table, SIZE_HW, HERE)
-    check_table(table, SIZE_HW, HERE, force=True)
+        check_usable_here(table, SIZE_HW, HERE, force=False)
+    check_usable_here(table, SIZE_HW, HERE, force=True)
 
 
 def test_more_of_a_table_is_timed_on_the_cores_that_it_was_timed_on() -> None:

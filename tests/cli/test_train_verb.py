@@ -172,6 +172,7 @@ def test_error_on_teachers_that_do_not_fit(
         (["--set", "loss=ce+mse"], "loss"),
         (["--set", "precision=fp16"], "fp16"),
         (["--set", "drop_path=0.2"], "drop_path"),
+        (["--set", "loss_stride=200"], "loss_stride"),
         (["--log", "wandb"], "wandb"),
         (["--eval-scales", "big"], "big"),
         (["--device", "cuda"], "cuda"),
@@ -183,6 +184,7 @@ def test_error_on_options_that_cannot_be(more: list[str], said: str, genotype: P
     if "cuda" in more and torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     refused(run(*words(genotype, data, tmp_path / "run", *more)), said)
+    assert not (tmp_path / "run").exists()
 
 
 def test_two_devices_train_one_network(data: str, tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_a_diverging_training_leaves_a_state_to_start_from(genotype: Path, data:
     wild = ["--set", "optimizer=sgd", "--set", "lr=1e30", "--set", "warmup=0", "--set", "clip_norm=0"]
     refused(run(*words(genotype, data, place, *wild)), "diverged", "lower the learning rate", "--weights")
     state = place / "train.checkpoint.safetensors"
-    trained(genotype, data, tmp_path / "tamer", "--weights", state)
+    assert trained(genotype, data, tmp_path / "tamer", "--weights", state)["steps"] == STEPS
 
 
 def test_a_class_that_val_does_not_show_is_named(genotype: Path, tmp_path: Path) -> None:

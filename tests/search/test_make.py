@@ -61,7 +61,8 @@ def test_an_option_of_another_kind_is_refused(text: str, what: str) -> None:
 
 
 def test_numbers_without_a_fraction_will_do_where_a_number_is_asked_for() -> None:
-    make_strategy("evolution:crossover=1", toy_problem(), seed=0)
+    strategy = make_strategy("evolution:crossover=1", toy_problem(), seed=0)
+    assert isinstance(strategy, Evolution)
 
 
 @pytest.mark.parametrize("text", ["greedynas:pool=3", "random:seed=3", "tpe:seed=3", "halving:around_seed=3"])

@@ -31,6 +31,7 @@ from hwnas.training.loop import DivergedError
 from hwnas.training.optimizer import make_optimizer
 from hwnas.training.recipe import Recipe
 from hwnas.training.schedule import Budget
+from tests.search.gradient.free_budget import Free
 
 RECIPE = Recipe(lr=0.02, batch=2, scale=(1.0, 1.0), crop=0.5, loss_stride=4)
 SPACE = DartsSpace(params={"channels": 2, "layers": 1, "head": "lraspp:width=4"})
@@ -355,16 +356,6 @@ def test_derive_takes_the_two_strongest_edges() -> None:
 
 
 def test_the_method_s_set_up_takes_partial_channels(arrays: Arrays) -> None:
-    class Free:
-        def penalty(self, expected_ms: Tensor) -> Tensor:
-            return 0.0 * expected_ms
-
-        def update(self, expected_ms: float) -> None:
-            assert expected_ms > 0
-
-        def parts(self) -> dict:
-            return {}
-
     def priced(weights: dict[str, Tensor]) -> Tensor:
         assert set(weights) == {choice.name for choice in SPACE.relaxation}, "edges are folded in"
         return torch.stack([vector[1:].sum() for vector in weights.values()]).sum()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hwnas.search.gradient.bilevel import Bilevel, alpha_optimizer
 from hwnas.search.gradient.drawn import Drawing
@@ -18,6 +18,7 @@ from hwnas.spaces.base import Choice
 from hwnas.spaces.decisions import check
 from hwnas.spaces.realtime import RealtimeSpace
 from hwnas.training.recipe import Recipe
+from tests.search.gradient.free_budget import Free
 
 LOSSES = torch.tensor([3.0, 1.0, 2.0])
 BATCH = (torch.zeros(1), torch.zeros(1))
@@ -78,19 +79,6 @@ class Narrow(RealtimeSpace):
             replace(choice, options=(4, 8)) if choice.name.endswith("width") else choice for choice in self.choices
         )
         self.relaxation = self.choices
-
-
-class Free:
-    """A budget that never binds."""
-
-    def penalty(self, expected_ms: Tensor) -> Tensor:
-        return 0.0 * expected_ms
-
-    def update(self, expected_ms: float) -> None:
-        assert expected_ms > 0
-
-    def parts(self) -> dict:
-        return {}
 
 
 PROMISED = [name for name in METHODS.names() if METHODS.get(name).gradient and "realtime" in METHODS.get(name).spaces]

@@ -24,6 +24,7 @@ from hwnas.spaces.gas import GASSpace
 from hwnas.spaces.relaxed import has_relaxation, sample_from
 from hwnas.supernet.samplers.base import SAMPLERS
 from tests.contracts.toy_space import ToySpace
+from tests.search.gradient.free_budget import Free
 
 
 class SoftToy(ToySpace):
@@ -118,10 +119,6 @@ def test_a_choice_of_one_option_has_an_open_gate():
 
 
 def test_costs_add_to_the_penalty_by_their_weights():
-    class Free:
-        def penalty(self, expected_ms):
-            return expected_ms * 0
-
     logits = Logits(SPACE.choices)
     both = {"macs": lambda weights: torch.tensor(2.0), "params": lambda weights: torch.tensor(4.0)}
     weighted = CostWeighted(Free(), both, parse_costs("macs=0.5+params=0.25"), logits)

@@ -20,6 +20,7 @@ from hwnas.supernet.relaxed import RelaxedNetwork
 from hwnas.training.device import make_fabric
 from hwnas.training.distill import Distillation, divergence
 from hwnas.training.recipe import Recipe
+from tests.search.gradient.free_budget import Free
 
 RECIPE = Recipe(batch=2, crop=1.0, scale=(1.0, 1.0), auxiliary_weight=0.5, loss_stride=1)
 CHOICE = Choice("op", ("conv_3x3", "skip_connect"))
@@ -80,19 +81,6 @@ def test_a_network_that_is_taken_out_has_no_heads(arrays):
     graph = builder.finish(builder.add("u", "resize_bilinear", [logits], {"height": 64, "width": 64}))
     own = network.weights_for(graph, {"op": "conv_3x3"})
     torch.testing.assert_close(own["c.conv.weight"], network.state_dict()["blocks.block/conv_3x3.conv.weight"])
-
-
-class Free:
-    """A budget that does not bind."""
-
-    def penalty(self, expected_ms):
-        return 0.0 * expected_ms
-
-    def update(self, expected_ms):
-        assert expected_ms > 0
-
-    def parts(self):
-        return {}
 
 
 def test_fasterseg_s_branches_have_heads_and_its_student_a_teacher(arrays):
