@@ -15,7 +15,7 @@ from hwnas.cli.job import CHOSEN, FINALIST, SUPERNET_REPORT, TABLE, Job
 from hwnas.cli.objectives import device_table, table_names
 from hwnas.cli.offer import Offer, offer_of
 from hwnas.cli.output import jsonable
-from hwnas.cli.stages import backbone, evaluating, finals, searching
+from hwnas.cli.stages import backbone, cheaper, evaluating, finals, searching
 from hwnas.cli.stages.workers import Supernet, Work, at_work, module_of
 from hwnas.errors import BudgetError, HwnasError, RunError
 from hwnas.files import read_json, sha256_of_text, write_bytes, write_json
@@ -304,7 +304,7 @@ class Sampling:
 
     def _winner(self, found: SearchResult, limit_ms: float) -> finals.Finalist:
         """Who wins: of recipes the best that is measured within the budget, of networks the winner of the finals, in
-        which those take part that are predicted within ``limit_ms``."""
+        which those take part that are predicted within ``limit_ms``, or less if that turns out too much."""
         job, s = self.job, self.job.settings
         with tempfile.TemporaryDirectory() as scratch:
 
@@ -329,5 +329,12 @@ class Sampling:
             if s.vary:
                 best = finals.in_order(found, job.objective, limit_ms)[: finals.FINALISTS]
                 return rounds.first(best, job.budget.latency_ms)
-            finalists = finals.pick(found, job.objective, limit_ms)
-            return rounds.winner(finalists, job.budget.latency_ms, job.shares().finals)
+            budget_ms, seconds = job.budget.latency_ms, job.shares().finals
+            return cheaper.winner(rounds, found, job.objective, limit_ms, budget_ms, seconds, self._drawn)
+
+    def _drawn(self, limit_ms: float) -> list[finals.Finalist]:
+        """Networks that the search did not look at; one where each costs a training."""
+        job = self.job
+        count = cheaper.DRAWN if job.uses_supernet else 1
+        evaluator = self._evaluator_here()
+        return cheaper.draw_within(self.field, job.objective, limit_ms, evaluator.evaluate, job.settings.seed, count)

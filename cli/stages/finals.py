@@ -70,6 +70,15 @@ LEAST_MARGIN = 1.03
 """Two measurements of the same engine on a quiet machine differ by about this."""
 
 
+class TooSlow(BudgetError):
+    """None of the networks was measured within the budget; ``slowness`` is how many times slower than predicted, its
+    margin included, the one nearest to its prediction was."""
+
+    def __init__(self, message: str, hint: str, slowness: float) -> None:
+        super().__init__(message, hint)
+        self.slowness = slowness
+
+
 @dataclass(frozen=True)
 class Measured:
     """A latency, and what it would be at the machine's slowest: that has to be within the budget."""
@@ -210,7 +219,7 @@ class Finals:
         """The best in the mean of both comparisons, of those whose measured latency, with its margin, is within
         ``limit_ms``.
 
-        Finalists begin as long as there is time for the first comparison. BudgetError if none is within.
+        Finalists begin as long as there is time for the first comparison. TooSlow if none is within.
         """
         times = plan(self._training_s, seconds)
         begun: list[Finalist] = []
@@ -228,7 +237,7 @@ class Finals:
 
     def first(self, ranked: Sequence[Finalist], limit_ms: float) -> Finalist:
         """The first of ``ranked`` that is measured within the limit, at the beginning of its training; it is compared
-        with none. BudgetError if none is within."""
+        with none. TooSlow if none is within."""
         left = list(ranked)
         while True:
             (best,) = self._within(left, limit_ms, 1)
@@ -243,18 +252,21 @@ class Finals:
         Predictions are right on average; a winner is chosen among many and so is apt to be one predicted too fast.
         """
         kept: list[Finalist] = []
+        slowness = math.inf
         with self._progress.task("measure the finalists", count) as task:
             for each in ranked:
                 measured = self._measure(self._field.pricing.graph(each.decisions))
                 if measured.slowest_ms <= limit_ms:
                     kept.append(replace(each, measured=measured))
+                slowness = min(slowness, measured.slowest_ms / each.predicted_ms)
                 task.update(len(kept), f"{measured.latency_ms:.2f} ms, predicted {each.predicted_ms:.2f}")
                 if len(kept) == count:
                     break
         if not kept:
-            raise BudgetError(
+            raise TooSlow(
                 f"none of the {len(ranked)} best candidates was measured within {limit_ms:.3g} ms",
                 "the machine may be busy, and its drift asks for a margin: --resume tries again; or raise the budget",
+                slowness,
             )
         return kept
 
