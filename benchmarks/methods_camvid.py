@@ -4,9 +4,10 @@
 
 Each method is one ``hwnas deploy --method`` on CamVid at 120x160 in ``--minutes`` (6); ``auto-deeplab`` and ``cas`` are
 run once more at 180x240 in ``--long-minutes`` (20; 0 leaves them out). ``random`` searches the default space in as many
-minutes. Tables are measured once for each space and size (``--profile-minutes``, by the wall clock, not counted), and
-shared. Minutes are CPU time on one core (``--clock cpu``, ``--core``): what a run gets done does not depend on what
-else the machine does. What is finished is not run again, and what was stopped goes on, so the script can be stopped.
+minutes. ``fasterseg`` has half as much again of the budget: nothing in its space is quicker than most of it. Tables
+are measured once for each space and size (``--profile-minutes``, by the wall clock, not counted), and shared. Minutes
+are CPU time on one core (``--clock cpu``, ``--core``): what a run gets done does not depend on what else the machine
+does. What is finished is not run again, and what was stopped goes on, so the script can be stopped.
 
 Printed is a row a run: mIoU on ``val`` (read once, by the deployment's last stage), predicted and measured latency, the
 budget, the minutes of the search and in all, the discretisation gap, the wall minutes and the machine's mean load.
@@ -30,12 +31,15 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.cli.methods import settled
+from hwnas.cli.options import parse_budget_ms
 from hwnas.exporters.benchmark import MOSTLY
 from hwnas.files import read_json, write_json
 from hwnas.shapes import parse_size
 
 METHODS = ("auto-deeplab", "fasterseg", "gas", "cas", "proxyless", "darts")
 LONG = ("auto-deeplab", "cas")
+FLOORS = {"fasterseg": 1.5}
+"""Methods that get so many times the budget: ``fasterseg``'s quickest network takes 9 ms at 120x160 on one core."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,9 @@ def main() -> int:
     a.out.mkdir(parents=True, exist_ok=True)
     os.sched_setaffinity(0, {a.core})
     chosen = a.method or [*METHODS, "random"]
-    rows = [Row(name, None if name == "random" else name, a.budget, a.minutes, a.size) for name in chosen]
+    rows = [
+        Row(name, None if name == "random" else name, _budget(name, a.budget), a.minutes, a.size) for name in chosen
+    ]
     if a.long_minutes:
         rows += [
             Row(f"{name}-long", name, a.long_budget, a.long_minutes, a.long_size) for name in LONG if name in chosen
@@ -83,6 +89,10 @@ def main() -> int:
         found.append((row, _deployed(row, a)))
         print(_line(*found[-1]), file=sys.stderr, flush=True)
     return _print(found)
+
+
+def _budget(name: str, budget: str) -> str:
+    return f"{parse_budget_ms(budget) * FLOORS[name]:g}ms" if name in FLOORS else budget
 
 
 def _deployed(row: Row, a: argparse.Namespace) -> dict[str, Any] | str:
