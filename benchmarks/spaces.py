@@ -1,6 +1,6 @@
 """Every registered space, genotype by genotype: do graph, PyTorch and ONNX Runtime say the same?
 
-    python benchmarks/spaces.py --record spaces.jsonl                # 1,000 genotypes a space expanded, 300 exported
+    python benchmarks/spaces.py --record spaces.jsonl                # 1,000 genotypes a space expanded, 300 compiled
     python benchmarks/spaces.py --record spaces.jsonl --minutes 60   # as many as an hour suffices for
     python benchmarks/spaces.py --record small.jsonl --space spos -n 20 --expand 100
 
@@ -53,7 +53,7 @@ def parts_of(options: argparse.Namespace) -> Iterator[Part]:
     """All parts: the first ones of all spaces first, and cheap checks before dear ones."""
     spaces = options.space or SPACES.names()
     for check in options.check or PARTS:
-        most = options.expand if check == "json" else options.count
+        most = {"json": options.expand, "whole": options.whole}.get(check, options.count)
         for start in range(0, most, PARTS[check]):
             for space in spaces:
                 wide = options.wide and check != "json"
@@ -108,7 +108,10 @@ def main() -> int:
     parser.add_argument("--record", type=Path, required=True, help="the parts that are done, to go on behind them")
     parser.add_argument("--check", action="append", choices=list(PARTS), help="only this one; may be repeated")
     parser.add_argument("--space", action="append", choices=SPACES.names(), help="only this one; may be repeated")
-    parser.add_argument("-n", "--count", type=int, default=300, help="genotypes to compile and to export (300)")
+    parser.add_argument(
+        "-n", "--count", type=int, default=300, help="genotypes to compile, and to run in the engine (300)"
+    )
+    parser.add_argument("--whole", type=int, default=contract.TOGETHER, help="those that are exported whole (5)")
     parser.add_argument("--expand", type=int, default=1000, help="genotypes to expand and send through JSON (1,000)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no part after them")
     parser.add_argument(
