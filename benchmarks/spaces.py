@@ -7,10 +7,10 @@
 Random genotypes are expanded, verified and sent through JSON to the same fingerprint. Of each that is compiled: shapes,
 multiply-accumulates and parameters of the op graph equal what torch counts, at two sizes, one of them odd; in ONNX
 Runtime the logits are the same (to 2e-4 of their largest), of networks put together from ops that are exported once for
-all (``ops``), and of networks that are exported whole (``whole``): seconds each, hours for all. It is
-done in parts, a few genotypes of every space in turn; each part that is done is a line of the record, and the same
-command goes on behind them, also after a kill. Prints how many were checked, and how many of the parts failed; exits
-with 1 if any did.
+all (``ops``), and of a few that are exported whole (``whole``; seconds each, ``--whole`` says how many). It is done in
+parts, a few genotypes of every space in turn; each part that is done is a line of the record, and the same command goes
+on behind them, also after a kill. Prints how many were checked, and how many of the parts failed; exits with 1 if any
+did.
 """
 
 from __future__ import annotations
