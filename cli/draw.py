@@ -67,9 +67,11 @@ def command(
     """Draw a network, each of its cells and its path through resolutions; or two genotypes side by side."""
     from hwnas.cli.tables import check_usable_at
     from hwnas.latency.table import classes_of
+    from hwnas.report.dot import check_picture_folder
     from hwnas.report.draw import draw_genotype
     from hwnas.report.values import values_of
 
+    check_picture_folder(output, "--format")
     if diff is not None:
         ignored = ("colour", "table", "force", "detail", "receptive_field")
         shell.refuse(*ignored, why="--diff colours by what differs", hint="draw each network by itself for that")

@@ -73,7 +73,10 @@ def command(
     from hwnas.latency.measure import Setting
     from hwnas.latency.model import TableModel
     from hwnas.latency.table import load_table
+    from hwnas.report.dot import check_picture_folder
 
+    if output is not None:
+        check_picture_folder(output)
     measured = load_table(table) if table is not None else None
     with _opened(subject, network, size, classes, engine, measured, shell.seed) as found:
         predicted = None

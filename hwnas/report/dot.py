@@ -15,6 +15,14 @@ TIMEOUT_S = 120
 FORMATS = {"dot": ("svg", "png", "pdf"), "graphviz-pure": ("svg", "png")}
 
 
+def check_picture_folder(path: Path, format_option: str = "") -> None:
+    """HwnasError if ``path``, which is to be a folder of pictures, is named like one; ``format_option`` says of what
+    format they are, where there is one."""
+    if path.suffix.removeprefix(".") in (*FORMATS["dot"], "dot"):
+        words = f"-o {path.with_suffix('')}" + (f" {format_option} {path.suffix[1:]}" if format_option else "")
+        raise HwnasError(f"{path} is to be a folder, since several pictures are drawn", f"name a folder: {words}")
+
+
 def render(source: str, path: Path, format: str | None = None) -> Path:
     """Draw DOT ``source`` into ``path`` and return where it is.
 

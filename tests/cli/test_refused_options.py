@@ -85,6 +85,14 @@ def test_options_that_would_do_nothing(words: list[str], said: str, advice: str)
     assert said in message and advice in hint
 
 
+def test_a_folder_of_pictures_is_not_named_like_one(in_an_empty_folder: Path) -> None:
+    ended = run("draw", "enet", "-o", "enet.pdf")
+    assert ended.code == 2 and "enet.pdf is to be a folder" in ended.document["error"]
+    assert "-o enet --format pdf" in ended.document["hint"] and not Path("enet.pdf").exists()
+    ended = run("explain", "enet", "-o", "enet.svg")
+    assert ended.code == 2 and ended.document["hint"] == "name a folder: -o enet"
+
+
 def test_a_part_to_keep_is_a_prefilters() -> None:
     with pytest.raises(HwnasError, match="--keep is of a pre-filter"):
         check_options(EvaluatorOptions(keep=0.25))
