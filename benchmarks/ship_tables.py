@@ -32,6 +32,7 @@ from hwnas.errors import HwnasError, MissingPackage
 from hwnas.exporters.engine_models import version_of
 from hwnas.latency.bundle import read_bundle
 from hwnas.latency.measure import device_fingerprint
+from hwnas.latency.plan import CALIBRATION_NETS
 from hwnas.latency.table import LatencyTable, load_table, save_table
 from hwnas.progress import Progress
 from hwnas.shapes import parse_size
@@ -173,7 +174,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--space", default="realtime")
     parser.add_argument("--size", type=parse_size, default=(360, 480))
     parser.add_argument("--classes", type=int, default=11)
-    parser.add_argument("--calibration", type=int, default=64, help="nets that calibrate each")
+    parser.add_argument("--calibration", type=int, default=CALIBRATION_NETS, help="nets that calibrate each")
     parser.add_argument("--holdout", type=int, default=32, help="nets that judge each")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

@@ -35,7 +35,7 @@ from hwnas.files import write_json
 from hwnas.latency.bundle import Bundle, read_bundle, write_bundle
 from hwnas.latency.measure import Setting, read_lines
 from hwnas.latency.model import TableModel
-from hwnas.latency.plan import Plan, spread_nets
+from hwnas.latency.plan import CALIBRATION_NETS, Plan, spread_nets
 from hwnas.latency.profile import measure_in_process, profile
 from hwnas.latency.summary import calm_blocks
 from hwnas.latency.table import Accuracy, Calibration, LatencyTable, accuracy_of, load_table
@@ -221,7 +221,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=4.0, help="for the table")
     parser.add_argument("--other-minutes", type=float, default=8.0, help="for the kernels of --other-size")
     parser.add_argument("--net-minutes", type=float, default=20.0, help="at most, for the unseen nets")
-    parser.add_argument("--calibration", type=int, default=64, help="nets that calibrate the table")
+    parser.add_argument("--calibration", type=int, default=CALIBRATION_NETS, help="nets that calibrate the table")
     parser.add_argument("--nets", type=int, default=100, help="unseen nets")
     parser.add_argument("--other-nets", type=int, default=40, help="unseen nets of --other-size")
     parser.add_argument("--passes", type=int, default=6)

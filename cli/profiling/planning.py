@@ -35,8 +35,8 @@ def command(
     precision: PrecisionOption = "fp32",
     batch: BatchOption = 1,
     calibration_nets: Annotated[
-        int, typer.Option("--calibration-nets", min=0, help="Whole networks that calibrate the table.")
-    ] = 64,
+        int | None, typer.Option("--calibration-nets", min=0, help="Whole networks that calibrate the table; else 112.")
+    ] = None,
     holdout_nets: Annotated[
         int, typer.Option("--holdout-nets", min=0, help="Whole networks that only judge the table.")
     ] = 32,

@@ -12,7 +12,7 @@ from hwnas.errors import HwnasError, TableError
 from hwnas.files import write_text
 from hwnas.latency import measure
 from hwnas.latency.bundle import Bundle, read_bundle, write_bundle
-from hwnas.latency.plan import plan
+from hwnas.latency.plan import CALIBRATION_NETS, plan
 from hwnas.latency.profile import build_table, describe, measure_in_process
 from hwnas.latency.summary import Summary, summarise
 from hwnas.latency.table import LatencyTable, load_table, save_table
@@ -34,15 +34,18 @@ def plan_bundle(
     engine: str,
     precision: str,
     batch: int,
-    calibration_nets: int,
+    calibration_nets: int | None,
     holdout_nets: int,
     seed: int,
     output: Path,
     progress: Progress,
 ) -> Bundle:
-    """Write the bundle of a space, or of all spaces together (``all``)."""
+    """Write the bundle of a space, or of all spaces together (``all``); with the usual number of ``calibration_nets``
+    if that is None."""
     from hwnas.exporters.engine_models import models_for
 
+    if calibration_nets is None:
+        calibration_nets = CALIBRATION_NETS
     models = models_for(engine, precision, batch, seed=seed)
     rng = np.random.default_rng([seed, 1])
     if space == ALL:

@@ -26,7 +26,7 @@ from hwnas.latency.calibrate import Example, fit
 from hwnas.latency.contract import TimingContract
 from hwnas.latency.measure import Setting
 from hwnas.latency.model import TableModel, example_of
-from hwnas.latency.plan import plan
+from hwnas.latency.plan import calibration_nets_for, plan
 from hwnas.latency.summary import Summary, summarise
 from hwnas.latency.table import Calibration, Entry, LatencyTable, accuracy_of, save_table
 from hwnas.progress import Progress
@@ -56,7 +56,7 @@ def profile(
     out_path: Path,
     progress: Progress,
     rng: np.random.Generator,
-    calibration_nets: int = 64,
+    calibration_nets: int | None = None,
     holdout_nets: int = 32,
     draws: Iterator[Decisions] | None = None,
 ) -> LatencyTable:
@@ -64,9 +64,10 @@ def profile(
 
     ``form`` makes of the exported models what the setting's engine takes for its precision and batch; ``pin`` are the
     cores to measure on, ``program`` what measures (see :func:`measure_in_process`). ``draws`` are decisions of the
-    genotypes that the table is for, if not all of the space (see :func:`plan`). What the time does not suffice for is
-    left out, said, and recorded in the table's coverage. Raises TableError if nothing could be measured, or if what an
-    interrupted run left belongs to another setting.
+    genotypes that the table is for, if not all of the space (see :func:`plan`). Without ``calibration_nets`` there are
+    as many as go with the time. What the time does not suffice for is left out, said, and recorded in the table's
+    coverage. Raises TableError if nothing could be measured, or if what an interrupted run left belongs to another
+    setting.
     """
     start = time.monotonic()
     folder = out_path.with_name(out_path.name + ".work")
@@ -75,7 +76,13 @@ def profile(
     if bundle is None:
         (folder / "measured.jsonl").unlink(missing_ok=True)
         planned = plan(
-            space, size_hw, classes, rng, calibration_nets=calibration_nets, holdout_nets=holdout_nets, draws=draws
+            space,
+            size_hw,
+            classes,
+            rng,
+            calibration_nets=calibration_nets_for(seconds_limit) if calibration_nets is None else calibration_nets,
+            holdout_nets=holdout_nets,
+            draws=draws,
         )
         export_s = seconds_limit * EXPORT_SHARE
         bundle = write_bundle(planned, bundle_path, export_ops, assemble, progress, seconds=export_s, form=form)

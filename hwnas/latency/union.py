@@ -9,7 +9,7 @@ import numpy as np
 from hwnas.errors import HwnasError, TableError
 from hwnas.ir.genotype import Genotype
 from hwnas.latency.keys import LatencyKey
-from hwnas.latency.plan import Plan, by_value, plan
+from hwnas.latency.plan import CALIBRATION_NETS, Plan, by_value, plan
 from hwnas.spaces.base import SearchSpace
 
 ALL = "all"
@@ -22,7 +22,7 @@ def plan_union(
     classes: int,
     rng: np.random.Generator,
     *,
-    calibration_nets: int = 64,
+    calibration_nets: int = CALIBRATION_NETS,
     holdout_nets: int = 32,
     say: Callable[[str], object] = lambda line: None,
 ) -> Plan:

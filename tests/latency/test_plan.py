@@ -11,7 +11,14 @@ from hwnas.latency import plan as module
 from hwnas.latency.factor import NotFactored
 from hwnas.latency.interpolate import kind
 from hwnas.latency.keys import keys_of
-from hwnas.latency.plan import graph_of_row, plan, space_factors
+from hwnas.latency.plan import (
+    CALIBRATION_NETS,
+    FEWEST_CALIBRATION_NETS,
+    calibration_nets_for,
+    graph_of_row,
+    plan,
+    space_factors,
+)
 from hwnas.skeletons.base import expand
 from hwnas.spaces.base import SPACES
 from hwnas.spaces.decisions import random_decisions
@@ -53,3 +60,9 @@ def test_a_space_whose_kernels_cannot_be_listed_is_planned_from_random_nets(rng,
     net = expand(space.decode(random_decisions(space, rng)).genotype, (3, *size_hw), 5)
     met = [kind(key) in kinds for key in keys_of(net).values()]
     assert sum(met) > 0.9 * len(met)
+
+
+def test_a_short_profile_has_fewer_networks() -> None:
+    assert calibration_nets_for(30.0) == FEWEST_CALIBRATION_NETS
+    assert FEWEST_CALIBRATION_NETS < calibration_nets_for(160.0) < CALIBRATION_NETS
+    assert calibration_nets_for(240.0) == calibration_nets_for(3600.0) == CALIBRATION_NETS
