@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hwnas.progress import Progress
+    from hwnas.search.gradient.budget import AugmentedLagrangian
     from hwnas.search.gradient.logits import Expected
     from hwnas.search.gradient.order import Prepared
     from hwnas.search.gradient.repair import Repaired
@@ -203,10 +204,8 @@ def relax(
     """Train the relaxation for ``seconds`` in all lives of ``folder / "relaxation.safetensors"``, by ``recipe`` and
     from the ``teacher``, if there is one."""
     from hwnas.search.gradient.budget import AugmentedLagrangian
-    from hwnas.search.gradient.expected import DrawnExpectation, is_exact
     from hwnas.search.gradient.fitting import SegmentationLoss, crop_shape, fit_relaxation, halve
     from hwnas.search.gradient.order import Order
-    from hwnas.search.gradient.trace import Traced
     from hwnas.training.device import make_fabric
     from hwnas.training.distill import Distillation, check_teacher
     from hwnas.training.logs import Log
@@ -223,6 +222,7 @@ def relax(
         teachers = (*taught, *own)
         return SegmentationLoss.of(network, fabric, recipe, data.arrays, halves.weights, data.classes, teachers)
 
+    budget = AugmentedLagrangian(ground.limit_ms)
     order = Order(
         space=ground.space,
         shape=shape,
@@ -230,22 +230,13 @@ def relax(
         loss=loss,
         recipe=recipe,
         expected_ms=lambda weights: ground.expectation(weights),  # learned when it is first asked for
-        budget=AugmentedLagrangian(ground.limit_ms),
+        budget=budget,
         seed=ground.seed,
         costs=ground.costs() if ground.method.name == "cas" else {},
         options=options,
     )
     prepared = ground.method.prepare()(order)
-    drawn = None if is_exact(ground.space) else ground.expectation
-    more = {"expectation": drawn.part()} if isinstance(drawn, DrawnExpectation) else {}
-    traced = Traced(
-        prepared.step,
-        ground.space,
-        ground.price,
-        every=max(1, len(halves.weights) // recipe.batch),
-        seen=_recorder(ground, folder),
-        more=more,
-    )
+    traced = _traced(ground, prepared, budget, folder, every=max(1, len(halves.weights) // recipe.batch))
     fitted = fit_relaxation(
         traced,
         prepared.network,
@@ -271,6 +262,22 @@ def relax(
     if not traced.looks or traced.looks[-1].step != traced.steps:
         traced.look()
     return Relaxed(traced, prepared, fitted.spent.steps)
+
+
+def _traced(ground: Ground, prepared: Prepared, budget: AugmentedLagrangian, folder: Path, every: int) -> Traced:
+    """The method's step, with a look every so often that is recorded, and that the budget hears of."""
+    from hwnas.search.gradient.expected import DrawnExpectation, is_exact
+    from hwnas.search.gradient.trace import Traced
+
+    drawn = None if is_exact(ground.space) else ground.expectation
+    more = {"expectation": drawn.part()} if isinstance(drawn, DrawnExpectation) else {}
+    record = _recorder(ground, folder)
+
+    def seen(traced: Traced, derived: Mapping[str, Value]) -> None:
+        record(traced, derived)
+        budget.follow(traced.looks[-1].gap)
+
+    return Traced(prepared.step, ground.space, ground.price, every=every, seen=seen, more=more)
 
 
 def _recorder(ground: Ground, folder: Path) -> Callable[[Traced, Mapping[str, Value]], None]:

@@ -37,8 +37,8 @@ class Look:
 
 
 class Traced:
-    """``step``, looked at every ``every`` steps; ``seen`` is called after each look with
-    this and the derived decisions.
+    """``step``, looked at every ``every`` steps and when there is an expectation for the first time; ``seen`` is called
+    after each look with this and the derived decisions.
 
     ``more`` are further parts of its state (an expectation's).
     """
@@ -68,9 +68,10 @@ class Traced:
 
     def step(self, train: Batch, val: Batch) -> Mapping[str, float]:
         figures = self.inner.step(train, val)
+        first = self.expected_ms is None and "expected_ms" in figures
         self.expected_ms = figures.get("expected_ms", self.expected_ms)
         self.steps += 1
-        if self.steps % self.every == 0:
+        if first or self.steps % self.every == 0:
             self.look()
         return figures
 

@@ -17,8 +17,8 @@ from hwnas.spaces.decisions import canonical
 from tests.contracts.toy_space import ToySpace
 
 
-def optimum(limit_ms: float, steps: int = 400) -> tuple[float, AugmentedLagrangian]:
-    """Minimise (x - 10)² / 100 where x is the latency."""
+def optimum(limit_ms: float, steps: int = 400, gap: float | None = None) -> tuple[float, AugmentedLagrangian]:
+    """Minimise (x - 10)² / 100 where x is the latency, and what is derived lies off it by ``gap``."""
     x, budget = torch.tensor(9.0, requires_grad=True), AugmentedLagrangian(limit_ms)
     optimizer = torch.optim.SGD([x], lr=0.5)
     for _ in range(steps):
@@ -26,6 +26,7 @@ def optimum(limit_ms: float, steps: int = 400) -> tuple[float, AugmentedLagrangi
         ((x - 10).square() / 100 + budget.penalty(x)).backward()
         optimizer.step()
         budget.update(float(x.detach()))
+        budget.follow(gap)
     return float(x.detach()), budget
 
 
@@ -42,12 +43,28 @@ def test_where_the_limit_does_not_bind_nothing_is_added():
     assert float(budget.penalty(torch.tensor(10.0))) == 0.0
 
 
+def test_the_expectation_is_held_where_what_is_derived_would_be_at_the_limit():
+    """What is derived takes a fifth less than is expected: held at the limit, it would be a fifth below it."""
+    found, _ = optimum(4.0, gap=-0.2)
+    assert 0.8 * found == pytest.approx(4.0, rel=1e-3)
+
+
+@pytest.mark.parametrize(("gap", "allowance"), [(None, 1.0), (0.25, 0.8), (-0.9, 1.5), (9.0, 2 / 3), (math.inf, 2 / 3)])
+def test_the_gap_moves_the_expectation_only_so_far(gap: float | None, allowance: float):
+    budget = AugmentedLagrangian(4.0)
+    budget.follow(gap)
+    assert budget.allowance == pytest.approx(allowance)
+    assert float(budget.penalty(torch.tensor(4.0 * allowance))) == pytest.approx(0.0)
+
+
 def test_its_state_is_restored():
     _, budget = optimum(4.0, steps=50)
+    budget.follow(0.1)
     twin = AugmentedLagrangian(4.0)
     (part,) = twin.parts().values()
     part.recall(next(iter(budget.parts().values())).facts())
     assert twin.multiplier == budget.multiplier > 0
+    assert twin.allowance == budget.allowance != 1.0
 
 
 def test_error_on_a_budget_that_is_none():
