@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,6 @@ from hwnas.files import read_json, write_json
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.serialize import save_genotype
 from hwnas.search.make import parse_call
-from hwnas.skeletons.base import expand
 from hwnas.training.metrics import evaluate
 from hwnas.training.network_files import GENOTYPE, save_network
 from hwnas.training.schedule import Budget as Time
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from hwnas.search.gradient.repair import Repaired
     from hwnas.search.gradient.trace import Look
     from hwnas.spaces.base import Decisions
-    from hwnas.training.distill import NetworkTeacher
     from hwnas.training.train import Trained
 
-TEACHER_SHARE = 0.4
-"""Of the derived network's training, where a teacher comes first."""
+TEACHER_SHARE = 0.5
+"""Of the beginning of the derived network's training, where a teacher comes first."""
 ATTEMPTS = 6
 """Genotypes that are measured, each sought under a tighter limit than the one before."""
 
@@ -128,10 +127,12 @@ class Relaxation:
         genotype = ground.space.decode(repaired.decisions).genotype
         save_genotype(genotype, job.run / GENOTYPE)
         seconds = max(job.shares().finals, 0.5)
-        teacher = self._teacher(ground, relaxation, TEACHER_SHARE * seconds)
-        seconds *= 1 if teacher is None else 1 - TEACHER_SHARE
-        trained = self._begun(ground, relaxation, repaired.decisions, seconds, "train the derived network", teacher)
+        teaching = relaxation.prepared.teaching
+        own_s = seconds if teaching is None else (1 - TEACHER_SHARE) * seconds
+        trained = self._begun(ground, relaxation, repaired.decisions, own_s, "train the derived network")
         score = evaluate(trained.network, job.data.arrays, job.data.classes, indices=job.data.held)
+        if teaching is not None:
+            self._keep_teacher(ground, relaxation, ground.space.derive(teaching()), seconds - own_s, score.miou)
         save_weights(trained.network.state_dict(), job.run / FINALIST, {"genotype": fingerprint(genotype)})
         document = {
             "measured_ms": measured.latency_ms if job.runs_here else None,
@@ -148,7 +149,6 @@ class Relaxation:
         decisions: Decisions,
         seconds: float,
         label: str,
-        teacher: NetworkTeacher | None = None,
     ) -> Trained:
         """A network of the relaxation, trained for some seconds from the weights that it inherits."""
         job = self.job
@@ -158,7 +158,6 @@ class Relaxation:
             budget=Time(seconds=seconds),
             indices=job.data.train,
             initial=relaxing.inherited(ground, relaxation, decisions),
-            teacher=teacher,
             seed=job.settings.seed,
             threads=job.training_threads,
             log=None,
@@ -187,24 +186,30 @@ class Relaxation:
             "front": [],
         }
 
-    def _teacher(self, ground: relaxing.Ground, relaxation: relaxing.Relaxed, seconds: float) -> NetworkTeacher | None:
-        """The network that the method derives beside the one that is deployed, trained and kept in the run, since the
-        last training learns from it, too; None for most methods."""
-        from hwnas.training.distill import NetworkTeacher
+    def _keep_teacher(
+        self,
+        ground: relaxing.Ground,
+        relaxation: relaxing.Relaxed,
+        decisions: Decisions,
+        seconds: float,
+        student_miou: float,
+    ) -> None:
+        """Train the network that the method derives beside the one that is deployed.
 
+        It is kept in the run, for the last training to learn from, if it is ahead of its student: what knows less holds
+        back whoever imitates it.
+        """
         job = self.job
-        if relaxation.prepared.teaching is None:
-            return None
-        decisions = ground.space.derive(relaxation.prepared.teaching())
-        genotype = ground.space.decode(decisions).genotype
+        shutil.rmtree(job.run / TEACHER, ignore_errors=True)
         trained = self._begun(ground, relaxation, decisions, seconds, "train the teacher")
-        save_network(job.run / TEACHER, genotype, trained.network, job.data.dataset.classes)
-        return NetworkTeacher(
-            trained.network,
-            lambda shape: expand(genotype, shape, job.data.classes),
-            job.data.classes,
-            f"{fingerprint(genotype)} seed {job.settings.seed}",
-        )
+        miou = evaluate(trained.network, job.data.arrays, job.data.classes, indices=job.data.held).miou
+        found = f"the teacher is at {miou:.2%} on held-out images, its student at {student_miou:.2%}"
+        if miou > student_miou:
+            job.progress.say(f"{found}: the last training is distilled from it")
+            genotype = ground.space.decode(decisions).genotype
+            save_network(job.run / TEACHER, genotype, trained.network, job.data.dataset.classes)
+        else:
+            job.progress.say(f"{found}: nothing is distilled from it")
 
     def _measured(self, ground: relaxing.Ground, relaxation: relaxing.Relaxed) -> tuple[Repaired, finals.Measured]:
         """The likeliest genotype that the engine runs within the budget."""
