@@ -85,7 +85,7 @@ def test_without_a_supernet_and_with_small_crops(
     words += ["--minutes", "0.1", "--clock", "cpu", "--table", str(small_table), "--run", str(tmp_path / "run")]
     code = main([*words, "--strategy", "halving", "--set", "crop=0.4"])
     said = capsys.readouterr()
-    assert code in (0, 1) and "verdict" in said.out and "supernet" not in said.out, said.err
+    assert code in (0, 1) and "│ verdict" in said.out and "│ supernet" not in said.out, said.err
 
 
 def test_verdict_decides_the_exit_code(deployed: Deployed) -> None:
