@@ -12,7 +12,6 @@ from hwnas.cli.job import CHOSEN, FINALIST, SUPERNET_REPORT, TABLE, TEACHER, Job
 from hwnas.cli.stages import finals, relaxing
 from hwnas.cli.stages.training import train_genotype
 from hwnas.compiler.weights import save_weights
-from hwnas.errors import BudgetError
 from hwnas.files import read_json, write_json
 from hwnas.ir.fingerprint import fingerprint
 from hwnas.ir.serialize import save_genotype
@@ -221,8 +220,5 @@ class Relaxation:
                 task.update(attempt + 1, f"{measured.latency_ms:.2f} ms, predicted {repaired.latency_ms:.2f}")
                 if measured.slowest_ms <= job.budget.latency_ms:
                     return repaired, measured
-                limit_ms = 0.98 * repaired.latency_ms * min(1.0, job.budget.latency_ms / measured.slowest_ms)
-        raise BudgetError(
-            f"none of the {ATTEMPTS} likeliest genotypes was measured within {job.budget.latency_ms:.3g} ms",
-            "the machine may be busy, and its drift asks for a margin: --resume tries again; or raise the budget",
-        )
+                limit_ms = measured.tightened_ms(repaired.latency_ms, job.budget.latency_ms)
+        raise finals.TooSlow(f"{ATTEMPTS} likeliest genotypes", job.budget.latency_ms, limit_ms)

@@ -35,7 +35,7 @@ def command(
     precision: PrecisionOption = "fp32",
     batch: BatchOption = 1,
     calibration_nets: Annotated[
-        int | None, typer.Option("--calibration-nets", min=0, help="Whole networks that calibrate the table; else 112.")
+        int | None, typer.Option("--calibration-nets", min=0, help="Whole networks that calibrate it; else as usual.")
     ] = None,
     holdout_nets: Annotated[
         int, typer.Option("--holdout-nets", min=0, help="Whole networks that only judge the table.")

@@ -23,8 +23,6 @@ ATTEMPTS = 4
 DRAWN = 8
 """Networks that are drawn and scored under a tighter limit, where the search has none there."""
 
-ROOM = 0.98
-
 
 def winner(
     rounds: Finals,
@@ -45,7 +43,7 @@ def winner(
         try:
             return rounds.winner(finalists, budget_ms, seconds)
         except TooSlow as error:
-            limit_ms = ROOM * budget_ms / error.slowness
+            limit_ms = error.limit_ms
             known = [each for each in pick(found, objective, limit_ms) if each.predicted_ms <= limit_ms]
             finalists = known or draw(limit_ms)
             if not finalists:
@@ -59,7 +57,7 @@ def draw_within(
     """At most ``count`` random networks predicted within ``limit_ms``, as they are ``evaluated``, the best first."""
     tighter = replace(objective, limits={**objective.limits, LATENCY: limit_ms})
     proposer = Proposer(replace(field.problem, objective=tighter), seed)
-    drawn: list[tuple[float, Finalist]] = []
+    drawn: list[tuple[float, Finalist]] = []  # with scores
     for request in proposer.requests(count, proposer.sample):
         outcome = evaluate(request)
         if outcome.status != "ok":
@@ -68,5 +66,5 @@ def draw_within(
         judged = objective.judge(replace(outcome, values={**costs, **outcome.values}))
         miou = outcome.values["miou"]
         finalist = Finalist(request.decisions, costs[LATENCY], miou, miou)
-        drawn.append((-(objective.score(judged) or 0.0), finalist))
-    return [finalist for _, finalist in sorted(drawn, key=lambda each: each[0])]
+        drawn.append((objective.score(judged) or 0.0, finalist))
+    return [finalist for _, finalist in sorted(drawn, key=lambda each: -each[0])]

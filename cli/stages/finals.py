@@ -70,13 +70,8 @@ LEAST_MARGIN = 1.03
 """Two measurements of the same engine on a quiet machine differ by about this."""
 
 
-class TooSlow(BudgetError):
-    """None of the networks was measured within the budget; ``slowness`` is how many times slower than predicted, its
-    margin included, the one nearest to its prediction was."""
-
-    def __init__(self, message: str, hint: str, slowness: float) -> None:
-        super().__init__(message, hint)
-        self.slowness = slowness
+ROOM = 0.98
+"""Part of the budget that is aimed at where networks turned out too slow."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +80,22 @@ class Measured:
 
     latency_ms: float
     slowest_ms: float
+
+    def tightened_ms(self, predicted_ms: float, budget_ms: float) -> float:
+        """The limit on predictions under which networks are within the budget if they miss theirs by as much."""
+        return ROOM * budget_ms * predicted_ms / self.slowest_ms
+
+
+class TooSlow(BudgetError):
+    """None of the ``networks`` (a few words) was measured within the budget; ``limit_ms`` is what the one nearest to
+    its prediction says that predictions may be at most."""
+
+    def __init__(self, networks: str, budget_ms: float, limit_ms: float) -> None:
+        super().__init__(
+            f"none of the {networks} was measured within {budget_ms:.3g} ms",
+            "the machine may be busy, and its drift asks for a margin: --resume tries again; or raise the budget",
+        )
+        self.limit_ms = limit_ms
 
 
 def margin_of(table: TimingContract) -> float:
@@ -252,22 +263,18 @@ class Finals:
         Predictions are right on average; a winner is chosen among many and so is apt to be one predicted too fast.
         """
         kept: list[Finalist] = []
-        slowness = math.inf
+        tightened_ms = 0.0
         with self._progress.task("measure the finalists", count) as task:
             for each in ranked:
                 measured = self._measure(self._field.pricing.graph(each.decisions))
                 if measured.slowest_ms <= limit_ms:
                     kept.append(replace(each, measured=measured))
-                slowness = min(slowness, measured.slowest_ms / each.predicted_ms)
+                tightened_ms = max(tightened_ms, measured.tightened_ms(each.predicted_ms, limit_ms))
                 task.update(len(kept), f"{measured.latency_ms:.2f} ms, predicted {each.predicted_ms:.2f}")
                 if len(kept) == count:
                     break
         if not kept:
-            raise TooSlow(
-                f"none of the {len(ranked)} best candidates was measured within {limit_ms:.3g} ms",
-                "the machine may be busy, and its drift asks for a margin: --resume tries again; or raise the budget",
-                slowness,
-            )
+            raise TooSlow(f"{len(ranked)} best candidates", limit_ms, tightened_ms)
         return kept
 
     def _reach(self, finalist: Finalist, part: float) -> tuple[Finalist, float]:

@@ -27,7 +27,7 @@ Of 100 nets of ``realtime`` timed in six passes, those left out were predicted w
 others, of 1.8% by 85, and of 1.4% by all 99.
 """
 SECONDS_A_NET = 2.0
-"""Of all the time for a table, for each net beyond the fewest: the kernels need their share, too."""
+"""Of all the time for a table, for each of its nets: the kernels need their share, too."""
 
 FOCUS_DRAWS = 300
 UNLISTED_DRAWS = 400

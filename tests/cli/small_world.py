@@ -27,6 +27,8 @@ from hwnas.spaces.decisions import uniform_decisions
 SIZE_HW = (64, 96)
 SIZE = "64x96"
 SPACE = "small-world"
+DECISIONS = {"stem": 8, "width": 16, "depth": 1, "block1": "conv_3x3", "fuse": False}
+"""Of one network of the space."""
 FASTEST_MS = 0.05
 """More than this is needed by every genotype of the space, by the synthetic table."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_world import SIZE_HW, SmallWorld
+from small_world import DECISIONS, SIZE_HW, SmallWorld
 
 from hwnas.cli.stages.int8_metric import int8_measure, int8_miou
 from hwnas.compiler.network import compile_graph
@@ -24,8 +24,7 @@ def test_it_is_that_of_the_quantized_network_on_the_held_out_images() -> None:
     images = rng.integers(0, 256, (6, *SIZE_HW, 3), dtype=np.uint8)
     masks = rng.integers(0, 2, (2, *SIZE_HW)).astype(np.uint8)
     masks[:, :8] = 255
-    decisions = {"stem": 8, "width": 16, "depth": 1, "block1": "conv_3x3", "fuse": False}
-    network = compile_graph(expand(SmallWorld().decode(decisions).genotype, (3, *SIZE_HW), 2), seed=0)
+    network = compile_graph(expand(SmallWorld().decode(DECISIONS).genotype, (3, *SIZE_HW), 2), seed=0)
     randomise(network, 0)
     found = int8_miou(network.eval(), Shown(images[2:], images[:2], masks, 2))
 

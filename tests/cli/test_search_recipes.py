@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from commands import Command, run
-from small_world import SIZE, SIZE_HW, SPACE, SmallWorld, folder_data
+from small_world import DECISIONS, SIZE, SIZE_HW, SPACE, SmallWorld, folder_data
 
 from hwnas.cli.evaluator_options import EvaluatorOptions
 from hwnas.cli.recipes import recipe_of
@@ -22,8 +22,6 @@ from hwnas.ir.serialize import genotype_to_dict, load_genotype, save_genotype
 from hwnas.progress import Silent
 from hwnas.search.evaluators.cached import Cached
 from hwnas.search.strategy import Request
-
-DECISIONS = {"stem": 8, "width": 16, "depth": 1, "block1": "conv_3x3", "fuse": False}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from small_world import SIZE_HW, SmallWorld
+from small_world import DECISIONS, SIZE_HW, SmallWorld
 
 from hwnas.cli import relaxation as module
 from hwnas.cli.job import TEACHER
@@ -15,7 +15,6 @@ from hwnas.data.base import ClassInfo
 from hwnas.ir.serialize import load_genotype
 from hwnas.skeletons.base import expand
 
-DECISIONS = {"stem": 8, "width": 16, "depth": 1, "block1": "conv_3x3", "fuse": False}
 CLASSES = tuple(ClassInfo(name, (n, n, n)) for n, name in enumerate(("road", "sky", "tree")))
 
 

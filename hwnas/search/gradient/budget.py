@@ -1,7 +1,7 @@
 """A latency budget as a constraint on the relaxation, not a term of its loss with a weight to be guessed.
 
-The constraint is that the expected latency, relative to the limit, be at most one: g = expected / limit - 1 ≤ 0. It is
-held by an augmented Lagrangian (Nocedal and Wright, Numerical Optimization, 17.4, for inequalities),
+The constraint is on the expected latency: g = expected / (allowance · limit) - 1 ≤ 0, the allowance being 1 at first.
+It is held by an augmented Lagrangian (Nocedal and Wright, Numerical Optimization, 17.4, for inequalities),
 
     penalty = (max(0, λ + ρ g)² - λ²) / 2ρ,        λ ← max(0, λ + ρ g / patience)   after every update,
 
@@ -46,18 +46,20 @@ class AugmentedLagrangian:
         self.limit_ms, self.rho, self.patience = limit_ms, rho, patience
         self.multiplier = 0.0
         self.allowance = 1.0
-        """Where the expectation is held, in parts of the limit."""
+
+    @property
+    def held_ms(self) -> float:
+        """Where the expectation is held."""
+        return self.allowance * self.limit_ms
 
     def penalty(self, expected_ms: Tensor) -> Tensor:
         """What is added to the loss of the relaxation; its slope is zero where the limit is kept and λ is 0."""
-        excess = expected_ms / (self.allowance * self.limit_ms) - 1
-        pressed = (self.multiplier + self.rho * excess).clamp_min(0.0)
+        pressed = (self.multiplier + self.rho * (expected_ms / self.held_ms - 1)).clamp_min(0.0)
         return (pressed.square() - self.multiplier**2) / (2 * self.rho)
 
     def update(self, expected_ms: float) -> None:
         """Once a step, with the expectation that the penalty was of."""
-        excess = expected_ms / (self.allowance * self.limit_ms) - 1
-        moved = self.multiplier + self.rho * excess / self.patience
+        moved = self.multiplier + self.rho * (expected_ms / self.held_ms - 1) / self.patience
         self.multiplier = min(max(0.0, moved), MOST)
 
     def follow(self, gap: float | None) -> None:
